@@ -22,9 +22,8 @@ from failsoft.ledger.roles import lists
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, steps
-from failsoft.ledger.transitions import counts
+from failsoft.ledger.transitions import counts, remembered_keys
 from failsoft.ledger.transitions import limits as limit_writes
-from failsoft.ledger.transitions import remembered_keys
 
 #: In one statement: between two of them the job would go on.
 _HISTORY = select(jobs.c.id, jobs.c.created_at, jobs.c.history, *events.c).select_from(
@@ -47,7 +46,7 @@ class SqlReader(SqlRole):
 
     def list_jobs(self, *, limit: int = 50, **wanted: Unpack[JobFilter]) -> Sequence[JobRecord]:
         """Return jobs, the newest first."""
-        found = self._database.read(lambda connection: lists.newest(connection, wanted, limit))
+        found = self._all(lists.newest(wanted, limit, is_sqlite=self._database.is_sqlite))
         return [rows.job_record(row) for row in found]
 
     def find_ids(self, beginning: str, limit: int) -> Sequence[str]:

@@ -224,9 +224,7 @@ def _recent(rule: RouteRule, engine: str, newest: int) -> Any:
     )
 
 
-def _offers(
-    connection: Connection, found: Sequence[AnyRow], engine: str
-) -> Iterator[OfferFacts]:
+def _offers(connection: Connection, found: Sequence[AnyRow], engine: str) -> Iterator[OfferFacts]:
     """Read the offers of some jobs to an engine, with the attempts that they led to."""
     happened, tried = histories(connection, found), _attempts(connection, found)
     for job in found:
@@ -238,9 +236,7 @@ def _offers(
                     yield _facts(job, offer, attempt, again.get(offer.epoch + 1))
 
 
-def _attempts(
-    connection: Connection, found: Sequence[AnyRow]
-) -> Mapping[tuple[str, int], AnyRow]:
+def _attempts(connection: Connection, found: Sequence[AnyRow]) -> Mapping[tuple[str, int], AnyRow]:
     wanted = [attempts.c[n] for n in ("job_id", "epoch", "started_at", "outcome")]
     ids = [row.id for row in found]
     tried: dict[tuple[str, int], AnyRow] = {}

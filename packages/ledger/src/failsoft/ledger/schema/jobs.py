@@ -158,16 +158,31 @@ _partial("retry_of", "retry_of IS NOT NULL", "retry_of")
 # does, too, although the condition says it: SQLite reads the row for it otherwise.
 _partial(
     *("scheduled", "state = 'scheduled'"),
-    *("run_at", "state", "priority", "created_at", "queue", "name"),
-    *("concurrency_key", "rate_key"),
+    *("run_at", "state", "created_at", "queue", "name"),
 )
-_partial("pickup", "state = 'offered'", "pickup_by", "state", "engine", "queue", "created_at", "name")
+#: For a scheduler: however many jobs are due, the first of each priority are found at once.
+UNLIMITED = "state = 'scheduled' AND concurrency_key IS NULL AND rate_key IS NULL"
+_partial("by_priority", UNLIMITED, "priority", "run_at", "queue", "name")
+_partial(
+    "pickup", "state = 'offered'", "pickup_by", "state", "engine", "queue", "created_at", "name"
+)
 _partial("active", "state = 'running'", "id", "state", "engine", "queue", "created_at", "name")
 for _state in ("held", "failed", "cancelled"):
     _partial(_state, f"state = '{_state}'", "state", "created_at", "queue", "name")
+_partial("dead", "state = 'failed'", "state", "finished_at", "queue", "name")
+_partial("tagged", "tags <> '[]'", "created_at")
 Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)
-Index(f"ix_{PREFIX}jobs_of_name", jobs.c.name, jobs.c.queue, jobs.c.created_at)
-Index(f"ix_{PREFIX}jobs_of_queue", jobs.c.queue, jobs.c.created_at)
+#: For lists of a queue and of a name, too: there are few pairs of the two (see `roles.lists`).
+Index(f"ix_{PREFIX}jobs_of_queue", jobs.c.queue, jobs.c.name, jobs.c.created_at)
+
+
+def by_itself(column: ColumnElement[str]) -> ColumnElement[str]:
+    """Return what is equal to a column of text and is in no index.
+
+    Where few jobs are in a state, the index of those is to be gone through. SQLite would take the
+    one of all jobs of a queue or a name, and read each of their rows for the state.
+    """
+    return column.concat("")
 
 
 def in_state(state: JobState) -> ColumnElement[bool]:

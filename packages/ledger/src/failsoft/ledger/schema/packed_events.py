@@ -18,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    func,
     literal,
     literal_column,
     select,
@@ -78,7 +79,11 @@ _COMMA = literal_column("','", Text)
 _OPEN = literal_column("'['", Text)
 
 #: Whether the newest event of a changed row stands in it; of what a statement returns.
-IS_PACKED: ColumnElement[bool] = and_(jobs.c.history.is_not(None), jobs.c.events <= MOST)
+#: By its text: SQLite's RETURNING says of a NULL that was assigned that it is none (see
+#: docs/ledger-sqlite.md).
+IS_PACKED: ColumnElement[bool] = and_(
+    func.coalesce(jobs.c.history, "") != "", jobs.c.events <= MOST
+)
 #: Whether the first event of a job is put into its row: no older code is left that would miss it.
 _MAY_PACK = select(literal(1)).where(info.c.key == MINIMUM, info.c.value >= REVISION).exists()
 #: What a new job's history is, of the parameter `history`.

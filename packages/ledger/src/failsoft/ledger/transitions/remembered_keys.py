@@ -6,11 +6,13 @@ that would insert the job. What is in that table is written once, by pruning, so
 pays for more than one look into an index.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     and_,
     bindparam,
     case,
@@ -108,20 +110,20 @@ def has_settled(span: timedelta) -> ColumnElement[bool]:
     return or_(~HAS_LIVE_KEY, select(keys.c.key).where(_OF_JOB, settled).exists())
 
 
-def remember(connection: Connection, which: ColumnElement[bool], limit: int) -> int:
-    """Put the keys of at most `limit` ended jobs into the table; return how many those were."""
+def to_remember(which: ColumnElement[bool], limit: int) -> Select[tuple[str]]:
+    """Select the ids of at most `limit` ended jobs whose keys are not in the table yet."""
     wanted = and_(which, HAS_LIVE_KEY, ~IS_REMEMBERED)
-    oldest = select(jobs.c.id).where(wanted).order_by(jobs.c.finished_at, jobs.c.id).limit(limit)
-    ids = connection.execute(oldest).scalars().all()
-    if not ids:
-        return 0
+    return select(jobs.c.id).where(wanted).order_by(jobs.c.finished_at, jobs.c.id).limit(limit)
+
+
+def remember(connection: Connection, which: ColumnElement[bool], ids: Sequence[str]) -> None:
+    """Put the keys of some ended jobs into the table, if they are to be there still."""
+    wanted = and_(which, HAS_LIVE_KEY, ~IS_REMEMBERED)
     copied = select(*_COPIED.values()).where(jobs.c.id.in_(ids), wanted)
     insert = insert_into(connection.dialect.name, keys).from_select(list(_COPIED), copied)
     # A key whose time was over may stand for another job since.
     renewed = {name: insert.excluded[name] for name in _COPIED if name not in ("scope", "key")}
-    statement = insert.on_conflict_do_update(index_elements=["scope", "key"], set_=renewed)
-    connection.execute(statement)
-    return len(ids)
+    connection.execute(insert.on_conflict_do_update(index_elements=["scope", "key"], set_=renewed))
 
 
 def forget(connection: Connection, limit: int) -> int:

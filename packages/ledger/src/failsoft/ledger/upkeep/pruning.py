@@ -31,16 +31,23 @@ from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import groups, outbox, schedules
-from failsoft.ledger.transitions import remembered_keys
+from failsoft.ledger.transitions import counts, remembered_keys
+from failsoft.ledger.transitions.distinct import distinct
 from failsoft.ledger.upkeep.missing import note_pruned
+from failsoft.ledger.upkeep.pace import Pace
+from failsoft.ledger.upkeep.place import Place, beyond
 
-#: The most jobs that one transaction deletes; SQLite has no other writer meanwhile.
+#: The most jobs that one transaction deletes.
 MAX_JOBS = 500
+#: How many of the jobs that ended so a statement goes through, however many there are.
+SPAN = 10_000
 
 #: A host whose clock and the ledger's are further apart prunes nothing.
 CLOCKS_APART = timedelta(hours=1)
 
 _NOW = select(now_us())
+_ended_names = distinct(jobs.c.name, jobs.c.finished_at.is_not(None))
+_ENDED_NAMES = select(_ended_names.c.value).where(_ended_names.c.value.is_not(None))
 #: How long a key is remembered before its job may be deleted: longer than any statement runs, and
 #: than a transaction of a caller's should that dispatches within it.
 SETTLES = timedelta(hours=1)
@@ -106,11 +113,14 @@ class SqlPruner:
         self._database = database
         self._host_clock = host_clock or SystemClock()
         self._settles = timedelta(0) if database.is_sqlite else settles
+        self._pace = Pace(MAX_JOBS)
+        # Up to where the keys of a definition's jobs are remembered, and where they were pruned.
+        self._remembered: dict[tuple[str, JobState], Place] = {}
+        self._pruned: dict[tuple[str, JobState], Place] = {}
 
     def ended_names(self) -> Sequence[str]:
         """Return the names of the definitions that have ended jobs."""
-        statement = select(jobs.c.name).where(jobs.c.finished_at.is_not(None)).distinct()
-        return self._database.read(lambda c: c.execute(statement).scalars().all())
+        return self._database.read(lambda c: c.execute(_ENDED_NAMES).scalars().all())
 
     def count(self, name: str, state: JobState, retention: Retention) -> int:
         """Count the jobs of a name and a terminal state that may be pruned.
@@ -120,11 +130,14 @@ class SqlPruner:
         """
         _check(state)
 
-        def work(connection: Connection) -> int:
-            self._expect_one_time(connection)
-            return _count(connection, _prunable(connection, name, state, retention))
-
-        return self._database.read(work)
+        after, found = None, 0
+        while True:
+            span = partial(self._span, name, state, retention, after)
+            which, after = self._database.read(span, limit=self._database.at_length)
+            counted = select(func.count()).select_from(jobs).where(which)
+            found += self._database.read(lambda c, s=counted: c.execute(s).scalar_one())
+            if after is None:
+                return found
 
     def remember_keys(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         """Put the keys of at most `limit` of them where they outlive their jobs.
@@ -136,14 +149,32 @@ class SqlPruner:
             ValueError: If the state is no terminal one.
         """
         _check(state)
-        most = min(limit, MAX_JOBS)
-        return self._database.write(
-            lambda c: remembered_keys.remember(c, _prunable(c, name, state, retention), most),
-            limit=self._database.at_length,
-        )
+        most = self._pace.at_most(limit)
+        while True:
+            after = self._remembered.pop((name, state), None)
+            which, upto = self._database.read(
+                partial(self._span, name, state, retention, after), limit=self._database.at_length
+            )
+            found = remembered_keys.to_remember(which, most)
+            # Looked for before the turn to write is taken: nearly no job has a key.
+            ids = self._database.read(lambda c, s=found: c.execute(s).scalars().all())
+            if ids:
+                if after is not None:
+                    self._remembered[name, state] = after
+                with self._pace.kept(is_full=len(ids) == most) as begin:
+
+                    def work(connection: Connection) -> None:
+                        begin()
+                        remembered_keys.remember(connection, which, ids)
+
+                    self._database.write(work, limit=self._database.at_length)
+                return len(ids)
+            if upto is None:
+                return 0
+            self._remembered[name, state] = upto
 
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
-        """Delete at most `limit` of them, and never more than `MAX_JOBS`, the oldest first.
+        """Delete at most `limit` of them in a short transaction, the oldest first.
 
         One whose key must outlive it stays until that is remembered, and no dispatch can be
         under way that does not see it.
@@ -155,14 +186,33 @@ class SqlPruner:
             ValueError: If the state is no terminal one.
         """
         _check(state)
-        most, settled = min(limit, MAX_JOBS), remembered_keys.has_settled(self._settles)
+        most, settled = self._pace.at_most(limit), remembered_keys.has_settled(self._settles)
 
-        def work(connection: Connection) -> int:
+        def look(after: Place | None, connection: Connection) -> Sequence[AnyRow]:
             self._expect_one_time(connection)
-            prunable = and_(_prunable(connection, name, state, retention), settled)
-            return _delete(connection, prunable, most)
+            which = and_(_prunable(connection, name, state, retention), settled, beyond(after))
+            oldest = select(jobs.c.id, jobs.c.finished_at).where(which)
+            in_order = oldest.order_by(jobs.c.finished_at, jobs.c.id).limit(most)
+            return connection.execute(in_order).all()
 
-        return self._database.write(work, limit=self._database.at_length)
+        # Those that were passed over are looked at again when there are no others.
+        after = self._pruned.pop((name, state), None)
+        for place in (after, None) if after is not None else (None,):
+            found = self._database.read(partial(look, place), limit=self._database.at_length)
+            if found:
+                break
+        else:
+            return 0
+        self._pruned[name, state] = Place(found[-1].finished_at, found[-1].id)
+        with self._pace.kept(is_full=len(found) == most) as begin:
+
+            def work(connection: Connection) -> int:
+                begin()
+                self._expect_one_time(connection)
+                which = and_(_prunable(connection, name, state, retention), settled)
+                return _delete(connection, state, which, found)
+
+            return self._database.write(work, limit=self._database.at_length)
 
     def prune_keys(self, limit: int) -> int:
         """Delete at most `limit` keys, and never more than `MAX_JOBS`, whose time is over.
@@ -225,6 +275,26 @@ class SqlPruner:
         statement = delete(groups).where(groups.c.id.in_(ids))
         return self._database.write(lambda c: c.execute(statement).rowcount) if ids else 0
 
+    def _span(
+        self,
+        name: str,
+        state: JobState,
+        retention: Retention,
+        after: Place | None,
+        connection: Connection,
+    ) -> tuple[ColumnElement[bool], Place | None]:
+        """Say which of the next so many jobs may be pruned, and where those end; None at the end."""
+        self._expect_one_time(connection)
+        here = and_(_ended(name, state), beyond(after))
+        last = select(jobs.c.finished_at, jobs.c.id).where(here)
+        in_order = last.order_by(jobs.c.finished_at, jobs.c.id)
+        row = connection.execute(in_order.offset(SPAN - 1).limit(1)).first()
+        which = and_(_prunable(connection, name, state, retention), beyond(after))
+        if row is None:
+            return which, None
+        upto = Place(row.finished_at, row.id)
+        return and_(which, ~beyond(upto)), upto
+
     def _expect_one_time(self, connection: Connection) -> None:
         """Refuse to prune by a clock that this host's does not bear out: what is gone is gone."""
         here, there = self._host_clock.now(), instant(connection.execute(_NOW).scalar_one())
@@ -248,35 +318,33 @@ def _check(state: JobState) -> None:
         raise ValueError(f"expected a terminal state, got {state}")
 
 
-def _count(connection: Connection, prunable: ColumnElement[bool]) -> int:
-    return connection.execute(select(func.count()).select_from(jobs).where(prunable)).scalar_one()
-
-
 def _any_of(ids: Sequence[str], connection: Connection) -> bool:
     found = select(jobs.c.id).where(jobs.c.id.in_(ids)).limit(1)
     return connection.execute(found).first() is not None
 
 
-def _delete(connection: Connection, prunable: ColumnElement[bool], limit: int) -> int:
-    oldest = (
-        select(jobs.c.id, jobs.c.finished_at)
-        .where(prunable)
-        .order_by(jobs.c.finished_at, jobs.c.id)
-        .limit(limit)
-    )
-    # Two statements: PostgreSQL may run a LIMIT inside a DELETE again after it waited for a row,
-    # and would then take others. Two pruners choose the same jobs, and one of them deletes none.
-    found = connection.execute(oldest).all()
-    if found:
-        note_pruned(connection, max(each.finished_at for each in found))
+def _delete(
+    connection: Connection,
+    state: JobState,
+    prunable: ColumnElement[bool],
+    found: Sequence[AnyRow],
+) -> int:
+    # Of two pruners that have chosen the same jobs one deletes none.
+    note_pruned(connection, max(each.finished_at for each in found))
     ids = [each.id for each in found]
-    return connection.execute(delete(jobs).where(jobs.c.id.in_(ids), prunable)).rowcount
+    deleted = connection.execute(delete(jobs).where(jobs.c.id.in_(ids), prunable)).rowcount
+    counts.note_pruned(connection, {state: deleted} if deleted else {})
+    return deleted
+
+
+def _ended(name: str, state: JobState) -> ColumnElement[bool]:
+    return and_(jobs.c.name == name, jobs.c.state == state, jobs.c.finished_at.is_not(None))
 
 
 def _prunable(
     connection: Connection, name: str, state: JobState, retention: Retention
 ) -> ColumnElement[bool]:
-    ended = and_(jobs.c.name == name, jobs.c.state == state, jobs.c.finished_at.is_not(None))
+    ended = _ended(name, state)
     too_old = jobs.c.finished_at < now_us() - microseconds(retention.age)
     # A job that still holds a unique key must be found by it.
     asked_for = or_(jobs.c.unique_until.is_(None), jobs.c.unique_until <= now_us())

@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import Connection, bindparam, exists, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    type_coerce,
+)
 
 from failsoft.job_engine.ports.clock import SLACK
 from failsoft.job_engine.ports.ledger import RunningJob
@@ -16,21 +28,23 @@ from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.conditions import IS_PAUSED
-from failsoft.ledger.schema.jobs import IS_LIMITED, jobs
+from failsoft.ledger.schema.jobs import UNLIMITED, in_state, jobs
 from failsoft.ledger.schema.tables import attempts, workers
 from failsoft.ledger.transitions import times
+from failsoft.ledger.transitions.distinct import distinct
 from failsoft.ledger.upkeep import due_limited
 from failsoft.ledger.upkeep import reach as reachable
 
-_DUE = (
-    select(*jobs.c)
-    .where(jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us(), ~IS_PAUSED, ~IS_LIMITED)
-    .order_by(jobs.c.priority.desc(), jobs.c.run_at)
-    .limit(bindparam("limit"))
+#: Whether a job without limits waits for its time; as the index of those says it.
+_WAITS = and_(
+    in_state(JobState.SCHEDULED),
+    jobs.c.concurrency_key.is_(None),
+    jobs.c.rate_key.is_(None),
+    ~IS_PAUSED,
 )
 _UNCLAIMED = (
     select(*jobs.c)
-    .where(jobs.c.state == JobState.OFFERED, jobs.c.pickup_by <= now_us())
+    .where(in_state(JobState.OFFERED), jobs.c.pickup_by <= now_us())
     .order_by(jobs.c.pickup_by)
     .limit(bindparam("limit"))
 )
@@ -53,14 +67,27 @@ _RUNNING = select(
         jobs.c.lease_until < now_us(), jobs.c.lease_until > now_us() + jobs.c.lease_us + _SLACK
     ).label("expired"),
     _IS_ORPHAN.label("is_orphan"),
-).where(jobs.c.state == JobState.RUNNING)
+).where(in_state(JobState.RUNNING))
 
 
 @lru_cache(maxsize=8)
 def _due(reach: Reach | None) -> tuple[AnySelect, AnySelect]:
     """Return what finds the due jobs without limits, and those with limits."""
     within = reachable.may_offer(reach)
-    return _DUE.where(within), due_limited.due(within)
+    return _due_unlimited(within), due_limited.due(within)
+
+
+def _due_unlimited(within: ColumnElement[bool]) -> AnySelect:
+    """Find the due jobs without limits, by a look at the first of each priority."""
+    each = distinct(jobs.c.priority, text(UNLIMITED))
+    here = and_(jobs.c.priority == each.c.value, _WAITS, within)
+    of_one = select(jobs.c.run_at).where(here, jobs.c.run_at <= now_us()).order_by(jobs.c.run_at)
+    last = of_one.offset(bindparam("limit") - 1).limit(1).correlate(each).scalar_subquery()
+    # The only bound, so that it is the one that the index is gone through to.
+    by = type_coerce(func.coalesce(type_coerce(last, BigInteger), now_us()), BigInteger)
+    found = select(*jobs.c).select_from(each.join(jobs, jobs.c.priority == each.c.value))
+    found = found.where(here, type_coerce(jobs.c.run_at, BigInteger) <= by)
+    return found.order_by(jobs.c.priority.desc(), jobs.c.run_at).limit(bindparam("limit"))
 
 
 @lru_cache(maxsize=8)

@@ -19,8 +19,7 @@ PRUNED = "failsoft_pruned"
 OF_STATES = {
     "scheduled": (
         "scheduled",
-        ["run_at", "state", "priority", "created_at", "queue", "name"]
-        + ["concurrency_key", "rate_key"],
+        ["run_at", "state", "created_at", "queue", "name"],
     ),
     "pickup": ("offered", ["pickup_by", "state", "engine", "queue", "created_at", "name"]),
     "active": ("running", ["id", "state", "engine", "queue", "created_at", "name"]),
@@ -41,7 +40,19 @@ def upgrade() -> None:
     )
     for name, (state, columns) in OF_STATES.items():
         online.create_index(f"ix_{JOBS}_{name}", JOBS, columns, where=f"state = '{state}'")
+    online.create_index(
+        f"ix_{JOBS}_by_priority",
+        JOBS,
+        ["priority", "run_at", "queue", "name"],
+        where="state = 'scheduled' AND concurrency_key IS NULL AND rate_key IS NULL",
+    )
+    online.create_index(
+        f"ix_{JOBS}_dead",
+        JOBS,
+        ["state", "finished_at", "queue", "name"],
+        where="state = 'failed'",
+    )
+    online.create_index(f"ix_{JOBS}_tagged", JOBS, ["created_at"], where="tags <> '[]'")
     for replaced in ("due", "unclaimed", "running"):
         online.drop_index(f"ix_{JOBS}_{replaced}", JOBS)
-    online.create_index(f"ix_{JOBS}_of_name", JOBS, ["name", "queue", "created_at"])
-    online.create_index(f"ix_{JOBS}_of_queue", JOBS, ["queue", "created_at"])
+    online.create_index(f"ix_{JOBS}_of_queue", JOBS, ["queue", "name", "created_at"])
