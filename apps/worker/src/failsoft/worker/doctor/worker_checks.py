@@ -12,6 +12,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    text,
     union_all,
 )
 
@@ -23,7 +24,7 @@ from failsoft.job_engine.records.states import TERMINAL, JobState
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.ledger import Database, SqlLedger
-from failsoft.ledger.schema.jobs import in_state, jobs
+from failsoft.ledger.schema.jobs import IS_PINNED, by_itself, in_state, jobs
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.database import existing_database
@@ -34,13 +35,13 @@ def _in_each(states: Iterable[JobState], *columns: ColumnElement[Any]) -> Subque
     return union_all(*(select(*columns).where(in_state(state)) for state in states)).subquery()
 
 
-_open = _in_each(sorted(set(JobState) - TERMINAL), jobs.c.engines, jobs.c.queue)
+_open = _in_each(sorted(set(JobState) - TERMINAL), jobs.c.queue)
 #: The open jobs that are restricted to some engines, by those and by queue.
 _PINNED = (
-    select(_open.c.engines, _open.c.queue, func.count().label("jobs"))
-    .where(_open.c.engines != "[]")
-    .group_by(_open.c.engines, _open.c.queue)
-    .order_by(_open.c.engines, _open.c.queue)
+    select(jobs.c.engines, by_itself(jobs.c.queue).label("queue"), func.count().label("jobs"))
+    .where(text(IS_PINNED))
+    .group_by(jobs.c.engines, by_itself(jobs.c.queue))
+    .order_by(jobs.c.engines, by_itself(jobs.c.queue))
 )
 _waiting = _in_each((JobState.SCHEDULED, JobState.OFFERED), jobs.c.name)
 #: The waiting jobs by name.

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Select,
     String,
@@ -19,7 +18,6 @@ from sqlalchemy import (
     literal,
     literal_column,
     select,
-    type_coerce,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -29,12 +27,10 @@ from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnySelect
 from failsoft.ledger.database.timestamps import stored
 from failsoft.ledger.schema.jobs import by_itself, in_state, jobs
-from failsoft.ledger.transitions.distinct import distinct
+from failsoft.ledger.transitions.each_value import By, distinct, first_of_each
 
 #: The states that nearly no job of a large ledger is in; each has an index of its own.
 _RARE = frozenset(set(JobState) - {JobState.SUCCEEDED})
-#: Those in which many jobs may stay: their index has them in the order of lists.
-_IN_ORDER = frozenset({JobState.HELD, JobState.FAILED, JobState.CANCELLED})
 
 
 def newest(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> AnySelect:
@@ -59,19 +55,16 @@ def _looks(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> Iterator[Select
     elif states and _RARE.issuperset(states):
         rest = list(_chosen(wanted, "states", is_sqlite=is_sqlite))
         for state in sorted(set(states)):
-            yield _look(limit, in_state(state), *rest, is_in_order=state in _IN_ORDER)
+            yield _look(limit, in_state(state), *rest)
     elif name is not None or queue is not None:
         yield _of_pairs(wanted, limit, is_sqlite=is_sqlite)
     else:
         yield _look(limit, *_chosen(wanted, is_sqlite=is_sqlite))
 
 
-def _look(limit: int, *here: ColumnElement[bool], is_in_order: bool = True) -> Select[Any]:
-    at = type_coerce(jobs.c.created_at, BigInteger)
-    # The index of all jobs in their order would be gone through for the few of the state.
-    order = at if is_in_order else at + 0
+def _look(limit: int, *here: ColumnElement[bool]) -> Select[Any]:
     found = select(jobs.c.id, jobs.c.created_at).where(*here)
-    return found.order_by(order.desc(), jobs.c.id).limit(limit)
+    return found.order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
 
 
 def _of_pairs(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> Select[Any]:
@@ -80,25 +73,17 @@ def _of_pairs(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> Select[Any]:
     if name is not None and queue is not None:
         rest = _chosen(wanted, "name", "queue", is_sqlite=is_sqlite)
         return _look(limit, jobs.c.queue == queue, jobs.c.name == name, *rest)
-    rest = list(_chosen(wanted, "name", "queue", is_sqlite=is_sqlite))
     if queue is not None:
         each = distinct(jobs.c.name, jobs.c.queue == queue)
         pair = (jobs.c.queue == queue, jobs.c.name == each.c.value)
     else:
         each = distinct(jobs.c.queue)
         pair = (jobs.c.queue == each.c.value, jobs.c.name == name)
-    # Of each pair no more than may be among the newest of all.
-    of_pair = select(jobs.c.created_at).where(*pair, *rest).order_by(jobs.c.created_at.desc())
-    last = of_pair.limit(1).offset(limit - 1).correlate(each).scalar_subquery()
-    at = type_coerce(jobs.c.created_at, BigInteger)
-    # The only bound from below, so that it is the one that the index is gone through from.
+    rest = _chosen(wanted, "name", "queue", "since", is_sqlite=is_sqlite)
+    mine = select(jobs.c.id, jobs.c.created_at).where(*pair, *rest)
     since = wanted.get("since")
-    least = at >= func.coalesce(
-        type_coerce(last, BigInteger), 0 if since is None else stored(since)
-    )
-    rest = list(_chosen(wanted, "name", "queue", "since", is_sqlite=is_sqlite))
-    found = select(jobs.c.id, jobs.c.created_at).select_from(each.join(jobs, and_(*pair)))
-    return found.where(*rest, least)
+    by = By(jobs.c.created_at, literal(0 if since is None else stored(since)), newest=True)
+    return first_of_each(each, mine, by, literal(limit), is_sqlite=is_sqlite)
 
 
 def _chosen(wanted: JobFilter, *beside: str, is_sqlite: bool) -> Iterator[ColumnElement[bool]]:

@@ -154,23 +154,23 @@ _partial(
 _partial("awaiting", "awaits IS NOT NULL", "awaits")
 _partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
 _partial("retry_of", "retry_of IS NOT NULL", "retry_of")
-# A state's own jobs, for lists and counts: whatever those look at stands in the index. The state
-# does, too, although the condition says it: SQLite reads the row for it otherwise.
-_partial(
-    *("scheduled", "state = 'scheduled'"),
-    *("run_at", "state", "created_at", "queue", "name"),
-)
+_partial("due", "state = 'scheduled'", "run_at")
+_partial("unclaimed", "state = 'offered'", "pickup_by")
 #: For a scheduler: however many jobs are due, the first of each priority are found at once.
 UNLIMITED = "state = 'scheduled' AND concurrency_key IS NULL AND rate_key IS NULL"
 _partial("by_priority", UNLIMITED, "priority", "run_at", "queue", "name")
-_partial(
-    "pickup", "state = 'offered'", "pickup_by", "state", "engine", "queue", "created_at", "name"
-)
-_partial("active", "state = 'running'", "id", "state", "engine", "queue", "created_at", "name")
-for _state in ("held", "failed", "cancelled"):
-    _partial(_state, f"state = '{_state}'", "state", "created_at", "queue", "name")
-_partial("dead", "state = 'failed'", "state", "finished_at", "queue", "name")
+# The jobs of each state that few are in, for lists and counts: whatever those look at stands in the
+# index. The state does, too, although the condition says it: SQLite reads the row for it otherwise.
+for _state in ("scheduled", "offered", "running", "held", "failed", "cancelled"):
+    _partial(
+        *(f"in_{_state}", f"state = '{_state}'"),
+        *("created_at", "state", "queue", "name", "engine"),
+    )
+_partial("dead", "state = 'failed'", "finished_at", "state", "queue", "name")
 _partial("tagged", "tags <> '[]'", "created_at")
+#: Whether a job is open and may run on some engines only.
+IS_PINNED = "engines <> '[]' AND finished_at IS NULL"
+_partial("pinned", IS_PINNED, "queue")
 Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)
 #: For lists of a queue and of a name, too: there are few pairs of the two (see `roles.lists`).
 Index(f"ix_{PREFIX}jobs_of_queue", jobs.c.queue, jobs.c.name, jobs.c.created_at)
@@ -182,7 +182,7 @@ def by_itself(column: ColumnElement[str]) -> ColumnElement[str]:
     Where few jobs are in a state, the index of those is to be gone through. SQLite would take the
     one of all jobs of a queue or a name, and read each of their rows for the state.
     """
-    return column.concat("")
+    return column.concat(literal_column("''"))
 
 
 def in_state(state: JobState) -> ColumnElement[bool]:

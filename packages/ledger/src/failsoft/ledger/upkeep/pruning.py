@@ -32,7 +32,7 @@ from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import groups, outbox, schedules
 from failsoft.ledger.transitions import counts, remembered_keys
-from failsoft.ledger.transitions.distinct import distinct
+from failsoft.ledger.transitions.each_value import distinct
 from failsoft.ledger.upkeep.missing import note_pruned
 from failsoft.ledger.upkeep.pace import Pace
 from failsoft.ledger.upkeep.place import Place, beyond

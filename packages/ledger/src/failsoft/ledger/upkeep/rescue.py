@@ -5,17 +5,14 @@ from datetime import timedelta
 from functools import lru_cache
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
-    and_,
+    Integer,
     bindparam,
     exists,
-    func,
     or_,
     select,
     text,
-    type_coerce,
 )
 
 from failsoft.job_engine.ports.clock import SLACK
@@ -31,17 +28,10 @@ from failsoft.ledger.schema.conditions import IS_PAUSED
 from failsoft.ledger.schema.jobs import UNLIMITED, in_state, jobs
 from failsoft.ledger.schema.tables import attempts, workers
 from failsoft.ledger.transitions import times
-from failsoft.ledger.transitions.distinct import distinct
+from failsoft.ledger.transitions.each_value import By, distinct, first_of_each
 from failsoft.ledger.upkeep import due_limited
 from failsoft.ledger.upkeep import reach as reachable
 
-#: Whether a job without limits waits for its time; as the index of those says it.
-_WAITS = and_(
-    in_state(JobState.SCHEDULED),
-    jobs.c.concurrency_key.is_(None),
-    jobs.c.rate_key.is_(None),
-    ~IS_PAUSED,
-)
 _UNCLAIMED = (
     select(*jobs.c)
     .where(in_state(JobState.OFFERED), jobs.c.pickup_by <= now_us())
@@ -71,23 +61,20 @@ _RUNNING = select(
 
 
 @lru_cache(maxsize=8)
-def _due(reach: Reach | None) -> tuple[AnySelect, AnySelect]:
+def _due(reach: Reach | None, *, is_sqlite: bool) -> tuple[AnySelect, AnySelect]:
     """Return what finds the due jobs without limits, and those with limits."""
     within = reachable.may_offer(reach)
-    return _due_unlimited(within), due_limited.due(within)
+    return _due_unlimited(within, is_sqlite=is_sqlite), due_limited.due(within)
 
 
-def _due_unlimited(within: ColumnElement[bool]) -> AnySelect:
-    """Find the due jobs without limits, by a look at the first of each priority."""
+def _due_unlimited(within: ColumnElement[bool], *, is_sqlite: bool) -> AnySelect:
+    """Find the due jobs without limits: of each priority as many as there may be in all."""
     each = distinct(jobs.c.priority, text(UNLIMITED))
-    here = and_(jobs.c.priority == each.c.value, _WAITS, within)
-    of_one = select(jobs.c.run_at).where(here, jobs.c.run_at <= now_us()).order_by(jobs.c.run_at)
-    last = of_one.offset(bindparam("limit") - 1).limit(1).correlate(each).scalar_subquery()
-    # The only bound, so that it is the one that the index is gone through to.
-    by = type_coerce(func.coalesce(type_coerce(last, BigInteger), now_us()), BigInteger)
-    found = select(*jobs.c).select_from(each.join(jobs, jobs.c.priority == each.c.value))
-    found = found.where(here, type_coerce(jobs.c.run_at, BigInteger) <= by)
-    return found.order_by(jobs.c.priority.desc(), jobs.c.run_at).limit(bindparam("limit"))
+    here = (jobs.c.priority == each.c.value, text(UNLIMITED), ~IS_PAUSED, within)
+    limit, by = bindparam("limit", type_=Integer), By(jobs.c.run_at, now_us())
+    found = first_of_each(each, select(*jobs.c).where(*here), by, limit, is_sqlite=is_sqlite)
+    columns = found.selected_columns
+    return found.order_by(columns.priority.desc(), columns.run_at).limit(limit)
 
 
 @lru_cache(maxsize=8)
@@ -100,10 +87,15 @@ class SqlRescue(SqlRole):
 
     def due(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
+        is_sqlite = self._database.is_sqlite
 
         def work(connection: Connection) -> list[AnyRow]:
             most = {"limit": limit}
-            return [row for each in _due(reach) for row in connection.execute(each, most)]
+            return [
+                row
+                for each in _due(reach, is_sqlite=is_sqlite)
+                for row in connection.execute(each, most)
+            ]
 
         found = [rows.job_record(row) for row in self._database.read(work)]
         return sorted(found, key=lambda job: (-job.priority, job.run_at))[:limit]
