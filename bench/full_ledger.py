@@ -1,4 +1,4 @@
-"""A ledger of so many finished jobs, written at once as dispatches and workers would have left it."""
+"""A ledger of so many finished jobs, written at once as dispatches and workers would leave it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def _history(state: JobState, kind: str) -> str:
     told = {"claim": _CLAIM, "engine": "rq"}
     return ",".join(
         [
-            packed_events.first(JobState.OFFERED, 1, "dispatch", "web-1:4711", offer),
+            packed_events.first(JobState.OFFERED, "web-1:4711", offer),
             _line(2, 5_400, 1, packed_events.rest(JobState.RUNNING, "claim", _WORKER, told)),
             _line(3, 5_400 + RUN, 1, packed_events.rest(state, kind, _WORKER, {})),
         ]
@@ -87,7 +87,7 @@ def _statements(sql: _Sql) -> Iterator[str]:
             started_at, finished_at, history)
         {sql.series}
         SELECT {sql.id},
-            CASE WHEN g % {RARE} = 7 THEN 'rare_job' ELSE 'send_mail_' || g % 5 END,
+            CASE WHEN g % {RARE} = 7 THEN 'rare_job' ELSE 'send_mail_' || (g % 5) END,
             CASE WHEN g % {RARE} = 8 THEN 'rare' WHEN g % 5 < 4 THEN 'default' ELSE 'bulk' END,
             {_STATE}, 'rq', 1, 2,
             '{{"user_id":' || g || ',"email":"someone@example.org"}}', {sql.hash} || {sql.hash},

@@ -15,6 +15,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, time
@@ -54,26 +55,18 @@ def row(name: str, target: str, figure: float, spread: str, *, met: bool) -> Row
 
 def beside_empty(empty: SqlLedger, full: SqlLedger, rounds: int, calls: int) -> Iterator[Row]:
     """Dispatch, claim and end jobs on both ledgers, a call of each in turn."""
-    names = ("dispatch", "claim", "end")
-    ratios: Mapping[str, list[float]] = {name: [] for name in names}
-    for ledger in (empty, full):
-        for _ in range(20):
-            _one_job(ledger)
-    for _ in range(rounds):
-        took: Mapping[tuple[str, int], list[float]] = {(n, i): [] for n in names for i in (0, 1)}
-        for _ in range(calls):
-            for place, ledger in enumerate((empty, full)):
-                for name, each in zip(names, _one_job(ledger), strict=True):
-                    took[name, place].append(each)
-        for name in names:
-            medians = [statistics.median(took[name, place]) for place in (0, 1)]
-            ratios[name].append(medians[1] / medians[0])
-    for name, found in ratios.items():
-        figure = round(statistics.median(found), 3)
-        spread = f"{min(found):.2f} to {max(found):.2f}"
-        yield row(
-            f"{name}, beside an empty ledger", f"<= {RATIO}x", figure, spread, met=figure <= RATIO
-        )
+    _medians(empty, full, 20)
+    found = [_medians(empty, full, calls) for _ in range(rounds)]
+    for place, name in enumerate(("dispatch", "claim", "end")):
+        ratios = [there[place] / here[place] for here, there in found]
+        figure, spread = statistics.median(ratios), f"{min(ratios):.2f} to {max(ratios):.2f}"
+        what, target = f"{name}, beside an empty ledger", f"<= {RATIO}x"
+        yield row(what, target, round(figure, 3), spread, met=figure <= RATIO)
+
+
+def _medians(empty: SqlLedger, full: SqlLedger, calls: int) -> list[list[float]]:
+    took = [(_one_job(empty), _one_job(full)) for _ in range(calls)]
+    return [[statistics.median(each) for each in zip(*of, strict=True)] for of in zip(*took, strict=True)]
 
 
 def _one_job(ledger: SqlLedger) -> tuple[float, float, float]:
@@ -95,7 +88,7 @@ def _one_job(ledger: SqlLedger) -> tuple[float, float, float]:
         raise AssertionError("expected the offer to be claimed")
     ledger.conclude(claim, Conclusion(SUCCEED, result="null"))
     moments.append(perf_counter())
-    first, second, third = (b - a for a, b in zip(moments, moments[1:], strict=False))
+    first, second, third = (b - a for a, b in pairwise(moments))
     return first, second, third
 
 

@@ -230,10 +230,10 @@ def _offers(connection: Connection, found: Sequence[AnyRow], engine: str) -> Ite
     for job in found:
         again = {each.epoch: each for each in happened[job.id] if each.kind == REOFFER.name}
         for offer in happened[job.id]:
-            if offer.kind in OFFERS and offer.state is JobState.OFFERED:
-                if offer.detail.get("engine") == engine:
-                    attempt = tried.get((job.id, offer.epoch))
-                    yield _facts(job, offer, attempt, again.get(offer.epoch + 1))
+            is_offer = offer.kind in OFFERS and offer.state is JobState.OFFERED
+            if is_offer and offer.detail.get("engine") == engine:
+                attempt = tried.get((job.id, offer.epoch))
+                yield _facts(job, offer, attempt, again.get(offer.epoch + 1))
 
 
 def _attempts(connection: Connection, found: Sequence[AnyRow]) -> Mapping[tuple[str, int], AnyRow]:

@@ -90,9 +90,10 @@ _MAY_PACK = select(literal(1)).where(info.c.key == MINIMUM, info.c.value >= REVI
 FIRST: ColumnElement[str | None] = case((_MAY_PACK, bindparam("history", type_=Text)))
 
 
-def first(state: JobState, epoch: int, kind: str, actor: str, detail: Mapping[str, Any]) -> str:
-    """Return the first event of a job."""
-    return f"[1,0,{epoch},{rest(state, kind, actor, detail)}"
+def first(state: JobState, actor: str, detail: Mapping[str, Any]) -> str:
+    """Return the event of a dispatch, the first of a job."""
+    epoch = int(state is JobState.OFFERED)
+    return f"[1,0,{epoch},{rest(state, DISPATCH, actor, detail)}"
 
 
 def rest(state: JobState, kind: str, actor: str, detail: Mapping[str, Any]) -> str:
@@ -130,22 +131,14 @@ def unpacked(job_id: str, recorded_at: datetime, history: str | None) -> Sequenc
     """
     if not history:
         return ()
-    return [_entry(job_id, recorded_at, *each) for each in json.loads(f"[{history}]")]
+    return [_entry(job_id, recorded_at, each) for each in json.loads(f"[{history}]")]
 
 
-def _entry(
-    job_id: str,
-    recorded_at: datetime,
-    n: int,
-    later: int,
-    epoch: int,
-    what: str,
-    actor: str,
-    detail: dict[str, Any] | None = None,
-) -> HistoryEntry:
-    kind = _KIND_OF.get(what[1:], what[1:])
+def _entry(job_id: str, recorded_at: datetime, packed: Sequence[Any]) -> HistoryEntry:
+    n, later, epoch, what, actor, *told = packed
     state = _STATE_OF.get(what[:1])
     if state is None:
         raise ValueError(f"expected a state's letter, got {what[:1]!r}")
+    kind = _KIND_OF.get(what[1:], what[1:])
     at = recorded_at + later * _MICROSECOND
-    return HistoryEntry(job_id, n, at, actor, kind, state, epoch, detail or {})
+    return HistoryEntry(job_id, n, at, actor, kind, state, epoch, told[0] if told else {})

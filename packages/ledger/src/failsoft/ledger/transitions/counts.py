@@ -49,7 +49,7 @@ _QUICKLY = select(
     *(_rows(state).label(state) for state in _OPEN),
     *(_counted(state).label(state) for state in _ENDED),
 )
-_SLOWLY = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+_SLOWLY = select(jobs.c.state, func.count().label("jobs")).group_by(jobs.c.state)
 #: In one statement, so of one moment: what counted otherwise than the rows say.
 _AT_ODDS = select(
     *(_counted(state).label(f"{state}_counted") for state in _ENDED),
@@ -68,7 +68,7 @@ def by_state(connection: Connection) -> dict[JobState, int]:
         row = connection.execute(_QUICKLY).one()
         found: Mapping[str, int] = row._asdict()
     else:
-        found = {state: count for state, count in connection.execute(_SLOWLY).all()}
+        found = {row.state: row.jobs for row in connection.execute(_SLOWLY)}
     return {JobState(state): count for state, count in found.items() if count}
 
 
@@ -91,7 +91,7 @@ def begin(connection: Connection) -> None:
 
 
 def at_odds(connection: Connection) -> Mapping[JobState, tuple[int, int]]:
-    """Return how many jobs have ended so by what was counted, and by their rows, where not equal."""
+    """Return how many jobs have ended so as counted, and by their rows, where those differ."""
     if not are_kept(connection):
         return {}
     row = connection.execute(_AT_ODDS).one()._asdict()

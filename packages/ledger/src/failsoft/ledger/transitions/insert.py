@@ -61,7 +61,7 @@ def insert_job(
     cause, insert = Cause(actor, detail), _Insert(plan is not None, frozenset(extras))
     values |= {} if job.key_for is None else remembered_keys.key_of(job)
     state = JobState.SCHEDULED if plan is None else JobState.OFFERED
-    values["history"] = packed_events.first(state, int(plan is not None), DISPATCH, actor, detail)
+    values["history"] = packed_events.first(state, actor, detail)
     row = _insert_with_event(connection, values | extras, cause, insert)
     return None if row is None else rows.new_record(job, plan, row)
 

@@ -12,7 +12,6 @@ from datetime import timedelta
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     and_,
     bindparam,
     case,
@@ -26,7 +25,7 @@ from failsoft.job_engine.policies.retention import IDEMPOTENCY_FOR
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.compiled import AnyRow, AnySelect
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema.jobs import jobs
@@ -110,15 +109,14 @@ def has_settled(span: timedelta) -> ColumnElement[bool]:
     return or_(~HAS_LIVE_KEY, select(keys.c.key).where(_OF_JOB, settled).exists())
 
 
-def to_remember(which: ColumnElement[bool], limit: int) -> Select[tuple[str]]:
-    """Select the ids of at most `limit` ended jobs whose keys are not in the table yet."""
-    wanted = and_(which, HAS_LIVE_KEY, ~IS_REMEMBERED)
-    return select(jobs.c.id).where(wanted).order_by(jobs.c.finished_at, jobs.c.id).limit(limit)
+def unremembered(which: ColumnElement[bool]) -> AnySelect:
+    """Select the ids of ended jobs whose keys are not in the table yet."""
+    return select(jobs.c.id).where(which, HAS_LIVE_KEY, ~IS_REMEMBERED)
 
 
-def remember(connection: Connection, which: ColumnElement[bool], ids: Sequence[str]) -> None:
+def remember(connection: Connection, ids: Sequence[str]) -> None:
     """Put the keys of some ended jobs into the table, if they are to be there still."""
-    wanted = and_(which, HAS_LIVE_KEY, ~IS_REMEMBERED)
+    wanted = and_(jobs.c.finished_at.is_not(None), HAS_LIVE_KEY, ~IS_REMEMBERED)
     copied = select(*_COPIED.values()).where(jobs.c.id.in_(ids), wanted)
     insert = insert_into(connection.dialect.name, keys).from_select(list(_COPIED), copied)
     # A key whose time was over may stand for another job since.

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from time import monotonic
 
 #: How long a transaction should take, in seconds; one that is twice as slow is short still.
-AIM = 0.02
+AIM = 0.025
 #: What it begins with, as long as nothing is known, and what it never goes below.
-FIRST, LEAST = 100, 10
+FIRST, LEAST = 100, 50
 #: By how much the next one is larger at most, and smaller.
 _MORE, _LESS = 1.5, 0.25
 

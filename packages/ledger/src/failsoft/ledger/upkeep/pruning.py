@@ -3,21 +3,18 @@
 The counters in `aggregates` stay: they say how many jobs ever ended.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     String,
-    and_,
     cast,
     delete,
-    func,
-    or_,
     select,
 )
 
@@ -25,8 +22,8 @@ from failsoft.job_engine.clock import Clock, SystemClock
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.policies.retention import IDEMPOTENCY_FOR, Retention
 from failsoft.job_engine.records.groups import member_id
-from failsoft.job_engine.records.states import TERMINAL, JobState
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.compiled import AnyRow, AnySelect
 from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema.jobs import jobs
@@ -35,12 +32,21 @@ from failsoft.ledger.transitions import counts, remembered_keys
 from failsoft.ledger.transitions.each_value import distinct
 from failsoft.ledger.upkeep.missing import note_pruned
 from failsoft.ledger.upkeep.pace import Pace
-from failsoft.ledger.upkeep.place import Place, beyond
+from failsoft.ledger.upkeep.prunable import (
+    FIRST,
+    LAST,
+    Kept,
+    Place,
+    Statements,
+    span,
+    statements,
+    without_unsealed,
+)
+
+T = TypeVar("T")
 
 #: The most jobs that one transaction deletes.
 MAX_JOBS = 500
-#: How many of the jobs that ended so a statement goes through, however many there are.
-SPAN = 10_000
 
 #: A host whose clock and the ledger's are further apart prunes nothing.
 CLOCKS_APART = timedelta(hours=1)
@@ -85,15 +91,6 @@ _OVER = select(groups.c.id, groups.c.total).where(
 )
 
 
-#: The groups that were begun and not recorded to the end; nearly never any.
-_UNSEALED = (
-    select(groups.c.id)
-    .where(~groups.c.sealed, groups.c.created_at >= now_us() - microseconds(IDEMPOTENCY_FOR))
-    .order_by(groups.c.created_at.desc())
-    .limit(100)
-)
-
-
 class SqlPruner:
     """`LedgerPruner` on SQL."""
 
@@ -115,8 +112,8 @@ class SqlPruner:
         self._settles = timedelta(0) if database.is_sqlite else settles
         self._pace = Pace(MAX_JOBS)
         # Up to where the keys of a definition's jobs are remembered, and where they were pruned.
-        self._remembered: dict[tuple[str, JobState], Place] = {}
-        self._pruned: dict[tuple[str, JobState], Place] = {}
+        self._remembered: dict[Kept, Place] = {}
+        self._pruned: dict[Kept, Place] = {}
 
     def ended_names(self) -> Sequence[str]:
         """Return the names of the definitions that have ended jobs."""
@@ -128,16 +125,12 @@ class SqlPruner:
         Raises:
             ValueError: If the state is no terminal one.
         """
-        _check(state)
-
-        after, found = None, 0
-        while True:
-            span = partial(self._span, name, state, retention, after)
-            which, after = self._database.read(span, limit=self._database.at_length)
-            counted = select(func.count()).select_from(jobs).where(which)
-            found += self._database.read(lambda c, s=counted: c.execute(s).scalar_one())
-            if after is None:
-                return found
+        kept, found, place = Kept(name, state, retention), 0, FIRST
+        while place != LAST:
+            here = self._database.read(partial(self._span, kept, place))
+            found += self._look(self._statements(kept).count, here)[0][0]
+            place = Place(here["upto_at"], here["upto_id"])
+        return found
 
     def remember_keys(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         """Put the keys of at most `limit` of them where they outlive their jobs.
@@ -148,30 +141,19 @@ class SqlPruner:
         Raises:
             ValueError: If the state is no terminal one.
         """
-        _check(state)
-        most = self._pace.at_most(limit)
-        while True:
-            after = self._remembered.pop((name, state), None)
-            which, upto = self._database.read(
-                partial(self._span, name, state, retention, after), limit=self._database.at_length
-            )
-            found = remembered_keys.to_remember(which, most)
+        kept, most = Kept(name, state, retention), self._pace.at_most(limit)
+        place = self._remembered.pop(kept, FIRST)
+        while place != LAST:
+            here = self._database.read(partial(self._span, kept, place))
             # Looked for before the turn to write is taken: nearly no job has a key.
-            ids = self._database.read(lambda c, s=found: c.execute(s).scalars().all())
-            if ids:
-                if after is not None:
-                    self._remembered[name, state] = after
-                with self._pace.kept(is_full=len(ids) == most) as begin:
-
-                    def work(connection: Connection) -> None:
-                        begin()
-                        remembered_keys.remember(connection, which, ids)
-
-                    self._database.write(work, limit=self._database.at_length)
+            found = self._look(self._statements(kept).unremembered, {**here, "limit": most})
+            if found:
+                self._remembered[kept] = place
+                ids = [row.id for row in found]
+                self._write(partial(remembered_keys.remember, ids=ids), is_full=len(ids) == most)
                 return len(ids)
-            if upto is None:
-                return 0
-            self._remembered[name, state] = upto
+            place = Place(here["upto_at"], here["upto_id"])
+        return 0
 
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         """Delete at most `limit` of them in a short transaction, the oldest first.
@@ -185,34 +167,69 @@ class SqlPruner:
         Raises:
             ValueError: If the state is no terminal one.
         """
-        _check(state)
-        most, settled = self._pace.at_most(limit), remembered_keys.has_settled(self._settles)
-
-        def look(after: Place | None, connection: Connection) -> Sequence[AnyRow]:
-            self._expect_one_time(connection)
-            which = and_(_prunable(connection, name, state, retention), settled, beyond(after))
-            oldest = select(jobs.c.id, jobs.c.finished_at).where(which)
-            in_order = oldest.order_by(jobs.c.finished_at, jobs.c.id).limit(most)
-            return connection.execute(in_order).all()
-
-        # Those that were passed over are looked at again when there are no others.
-        after = self._pruned.pop((name, state), None)
-        for place in (after, None) if after is not None else (None,):
-            found = self._database.read(partial(look, place), limit=self._database.at_length)
-            if found:
-                break
-        else:
+        kept, most = Kept(name, state, retention), self._pace.at_most(limit)
+        found = self._oldest(kept, most)
+        if not found:
             return 0
-        self._pruned[name, state] = Place(found[-1].finished_at, found[-1].id)
-        with self._pace.kept(is_full=len(found) == most) as begin:
+        self._pruned[kept] = Place(found[-1].at, found[-1].id)
+        return self._write(partial(self._delete, kept, found), is_full=len(found) == most)
 
-            def work(connection: Connection) -> int:
+    def _oldest(self, kept: Kept, most: int) -> Sequence[AnyRow]:
+        """Find the oldest that may be deleted, from where the last of those was found."""
+
+        def work(connection: Connection) -> Sequence[AnyRow]:
+            newest = self._newest(kept, connection)
+            for place in dict.fromkeys((after, FIRST)):
+                # Those that were passed over are looked at again when there are no others.
+                given = {**span(place, newest=newest), "limit": most}
+                statement = without_unsealed(connection, self._statements(kept).oldest)
+                if found := connection.execute(statement, given).all():
+                    return found
+            return ()
+
+        after = self._pruned.pop(kept, FIRST)
+        return self._database.read(work)
+
+    def _delete(self, kept: Kept, found: Sequence[AnyRow], connection: Connection) -> int:
+        # Of two pruners that have chosen the same jobs one deletes none.
+        note_pruned(connection, instant(found[-1].at))
+        given = span(newest=self._newest(kept, connection))
+        given = {**given, "ids": [row.id for row in found]}
+        statement = without_unsealed(connection, self._statements(kept).delete)
+        deleted = connection.execute(statement, given).rowcount
+        counts.note_pruned(connection, {kept.state: deleted} if deleted else {})
+        return deleted
+
+    def _newest(self, kept: Kept, connection: Connection) -> Place:
+        """Return the newest job of which there are too many, after a look at the clocks."""
+        self._expect_one_time(connection)
+        if kept.retention.count is None:
+            return FIRST
+        given = {"keep": kept.retention.count}
+        row = connection.execute(self._statements(kept).newest, given).first()
+        return FIRST if row is None else Place(row.at, row.id)
+
+    def _span(self, kept: Kept, after: Place, connection: Connection) -> Mapping[str, Any]:
+        """Return the parameters of the next so many of those that ended so."""
+        newest = self._newest(kept, connection)
+        row = connection.execute(self._statements(kept).end, span(after)).first()
+        return span(after, LAST if row is None else Place(row.at, row.id), newest)
+
+    def _statements(self, kept: Kept) -> Statements:
+        return statements(kept, self._settles)
+
+    def _look(self, statement: AnySelect, given: Mapping[str, Any]) -> Sequence[AnyRow]:
+        return self._database.read(lambda c: c.execute(without_unsealed(c, statement), given).all())
+
+    def _write(self, work: Callable[[Connection], T], *, is_full: bool) -> T:
+        """Run a transaction, and let the next one be as large as this one was quick."""
+        with self._pace.kept(is_full=is_full) as begin:
+
+            def timed(connection: Connection) -> T:
                 begin()
-                self._expect_one_time(connection)
-                which = and_(_prunable(connection, name, state, retention), settled)
-                return _delete(connection, state, which, found)
+                return work(connection)
 
-            return self._database.write(work, limit=self._database.at_length)
+            return self._database.write(timed, limit=self._database.at_length)
 
     def prune_keys(self, limit: int) -> int:
         """Delete at most `limit` keys, and never more than `MAX_JOBS`, whose time is over.
@@ -275,26 +292,6 @@ class SqlPruner:
         statement = delete(groups).where(groups.c.id.in_(ids))
         return self._database.write(lambda c: c.execute(statement).rowcount) if ids else 0
 
-    def _span(
-        self,
-        name: str,
-        state: JobState,
-        retention: Retention,
-        after: Place | None,
-        connection: Connection,
-    ) -> tuple[ColumnElement[bool], Place | None]:
-        """Say which of the next so many jobs may be pruned, and where those end; None at the end."""
-        self._expect_one_time(connection)
-        here = and_(_ended(name, state), beyond(after))
-        last = select(jobs.c.finished_at, jobs.c.id).where(here)
-        in_order = last.order_by(jobs.c.finished_at, jobs.c.id)
-        row = connection.execute(in_order.offset(SPAN - 1).limit(1)).first()
-        which = and_(_prunable(connection, name, state, retention), beyond(after))
-        if row is None:
-            return which, None
-        upto = Place(row.finished_at, row.id)
-        return and_(which, ~beyond(upto)), upto
-
     def _expect_one_time(self, connection: Connection) -> None:
         """Refuse to prune by a clock that this host's does not bear out: what is gone is gone."""
         here, there = self._host_clock.now(), instant(connection.execute(_NOW).scalar_one())
@@ -313,75 +310,6 @@ class SqlPruner:
         return False
 
 
-def _check(state: JobState) -> None:
-    if state not in TERMINAL:
-        raise ValueError(f"expected a terminal state, got {state}")
-
-
 def _any_of(ids: Sequence[str], connection: Connection) -> bool:
     found = select(jobs.c.id).where(jobs.c.id.in_(ids)).limit(1)
     return connection.execute(found).first() is not None
-
-
-def _delete(
-    connection: Connection,
-    state: JobState,
-    prunable: ColumnElement[bool],
-    found: Sequence[AnyRow],
-) -> int:
-    # Of two pruners that have chosen the same jobs one deletes none.
-    note_pruned(connection, max(each.finished_at for each in found))
-    ids = [each.id for each in found]
-    deleted = connection.execute(delete(jobs).where(jobs.c.id.in_(ids), prunable)).rowcount
-    counts.note_pruned(connection, {state: deleted} if deleted else {})
-    return deleted
-
-
-def _ended(name: str, state: JobState) -> ColumnElement[bool]:
-    return and_(jobs.c.name == name, jobs.c.state == state, jobs.c.finished_at.is_not(None))
-
-
-def _prunable(
-    connection: Connection, name: str, state: JobState, retention: Retention
-) -> ColumnElement[bool]:
-    ended = _ended(name, state)
-    too_old = jobs.c.finished_at < now_us() - microseconds(retention.age)
-    # A job that still holds a unique key must be found by it.
-    asked_for = or_(jobs.c.unique_until.is_(None), jobs.c.unique_until <= now_us())
-    return and_(
-        ended,
-        asked_for,
-        *_needed(connection),
-        or_(too_old, *_too_many(connection, ended, retention.count)),
-    )
-
-
-def _needed(connection: Connection) -> Iterator[ColumnElement[bool]]:
-    """Say which jobs nothing relies on: no dead letter, no parent, and no group half recorded."""
-    retried, parent = jobs.alias("retried"), jobs.alias("parent")
-    # Without the job that did its work again, a dead letter would look untried.
-    yield ~select(retried.c.id).where(retried.c.id == jobs.c.retry_of).exists()
-    # Its parent may have to look at its end once more.
-    open_parent = and_(parent.c.id == jobs.c.parent_id, parent.c.finished_at.is_(None))
-    yield ~select(parent.c.id).where(open_parent).exists()
-    # A repeated dispatch of the group goes on with it, and would record them again.
-    for group_id in connection.execute(_UNSEALED).scalars():
-        yield ~jobs.c.id.startswith(f"{group_id}-", autoescape=True)
-
-
-def _too_many(
-    connection: Connection, ended: ColumnElement[bool], count: int | None
-) -> Sequence[ColumnElement[bool]]:
-    """Say which jobs are beyond the newest `count`: the first of those, and all that ended before.
-
-    A job that ends meanwhile only moves that line towards newer jobs, so it stays right.
-    """
-    if count is None:
-        return ()
-    newest_first = (jobs.c.finished_at.desc(), jobs.c.id.desc())
-    beyond = select(jobs.c.finished_at, jobs.c.id).where(ended).order_by(*newest_first)
-    first = connection.execute(beyond.offset(count).limit(1)).first()
-    if first is None:
-        return ()
-    same = and_(jobs.c.finished_at == first.finished_at, jobs.c.id <= first.id)
-    return (or_(jobs.c.finished_at < first.finished_at, same),)
