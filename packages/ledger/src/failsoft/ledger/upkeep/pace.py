@@ -15,13 +15,15 @@ _MORE, _LESS = 1.5, 0.25
 class Pace:
     """How many rows the next transaction takes, by how long those before it took."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = monotonic) -> None:
         """Begin with a few.
 
         Args:
             most: How many it is at most.
+            clock: Returns the time in seconds.
         """
         self._most = most
+        self._clock = clock
         self._next = float(min(FIRST, most))
 
     def at_most(self, limit: int) -> int:
@@ -39,14 +41,14 @@ class Pace:
             What the transaction calls as soon as it has the turn to write: from then on it keeps
             others from it, until it is committed.
         """
-        began = monotonic()
+        began = self._clock()
 
         def begin() -> None:
             nonlocal began
-            began = monotonic()
+            began = self._clock()
 
         yield begin
         if is_full:
-            took = max(monotonic() - began, 1e-6)
+            took = max(self._clock() - began, 1e-6)
             wanted = self._next * min(_MORE, max(_LESS, AIM / took))
             self._next = min(float(self._most), max(float(LEAST), wanted))
