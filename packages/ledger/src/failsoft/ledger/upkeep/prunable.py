@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
 
 #: Before the first job, and after the last.
-FIRST, LAST = Place(-1, ""), Place(2**62, "")
+FIRST, LAST = Place(-(2**62), ""), Place(2**62, "")
 
 
 @dataclass(frozen=True, slots=True)
