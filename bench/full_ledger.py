@@ -99,19 +99,19 @@ def _statements(sql: _Sql) -> Iterator[str]:
             {at}, {at} + 5400, {at} + {5_400 + RUN},
             CASE WHEN g % 100 < 3 THEN {failed} WHEN g % 1000 = 500 THEN {cancelled}
                 ELSE {succeeded} END
-        FROM s"""
+        FROM s"""  # noqa: S608 - of what stands above
     yield f"""
         INSERT INTO failsoft_attempts (job_id, epoch, claim_id, engine, worker, started_at,
             ended_at, outcome)
         {sql.series}
         SELECT {sql.id}, 1, {sql.hash}, 'rq', '{_WORKER}', {at} + 5400, {at} + {5_400 + RUN},
             {_TRANSITION}
-        FROM s"""
+        FROM s"""  # noqa: S608 - of what stands above
     yield f"""
         INSERT INTO failsoft_dispatch_attempts (job_id, epoch, engine, stage, outcome, reason,
             elapsed_us, at)
         {sql.series}
-        SELECT {sql.id}, 1, 'rq', 'offer', 'accepted', '', 412, {at} + 900 FROM s"""
+        SELECT {sql.id}, 1, 'rq', 'offer', 'accepted', '', 412, {at} + 900 FROM s"""  # noqa: S608 - of what stands above
 
 
 _COUNTED = """

@@ -66,7 +66,8 @@ def beside_empty(empty: SqlLedger, full: SqlLedger, rounds: int, calls: int) -> 
 
 def _medians(empty: SqlLedger, full: SqlLedger, calls: int) -> list[list[float]]:
     took = [(_one_job(empty), _one_job(full)) for _ in range(calls)]
-    return [[statistics.median(each) for each in zip(*of, strict=True)] for of in zip(*took, strict=True)]
+    empties, fulls = zip(*took, strict=True)
+    return [[statistics.median(each) for each in zip(*of, strict=True)] for of in (empties, fulls)]
 
 
 def _one_job(ledger: SqlLedger) -> tuple[float, float, float]:

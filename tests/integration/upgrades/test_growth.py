@@ -28,8 +28,8 @@ OLDER = tuple(
     text(each)
     for each in (
         (
-            "INSERT INTO failsoft_jobs (id, name, queue, state, engine, epoch, payload, payload_sha,"
-            " events, created_at, pickup_by)"
+            "INSERT INTO failsoft_jobs (id, name, queue, state, engine, epoch, payload,"
+            " payload_sha, events, created_at, pickup_by)"
             " VALUES (:id, 'older', 'default', 'offered', 'first', 1, '{}', '', 1, 1000, 2000)"
         ),
         (
