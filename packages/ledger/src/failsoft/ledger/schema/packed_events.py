@@ -8,6 +8,7 @@ A comma stands between two of them, so that a statement appends one without read
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -74,6 +75,9 @@ _STATES: Mapping[JobState, str] = {
 _KIND_OF = {letter: kind for kind, letter in _KINDS.items()}
 _STATE_OF = {letter: state for state, letter in _STATES.items()}
 
+#: One encoder: `json.dumps` makes one at each call that names separators.
+_in_short = json.JSONEncoder(separators=(",", ":")).encode
+
 _MICROSECOND = timedelta(microseconds=1)
 _COMMA = literal_column("','", Text)
 _OPEN = literal_column("'['", Text)
@@ -98,9 +102,14 @@ def first(state: JobState, actor: str, detail: Mapping[str, Any]) -> str:
 
 def rest(state: JobState, kind: str, actor: str, detail: Mapping[str, Any]) -> str:
     """Return what a program says of an event; its number, moment and epoch are the database's."""
-    what = json.dumps(_STATES[state] + _KINDS.get(kind, kind))
-    told = "," + json.dumps(dict(detail), separators=(",", ":")) if detail else ""
-    return f"{what},{json.dumps(actor)}{told}]"
+    told = f",{_in_short(dict(detail))}" if detail else ""
+    return f"{_beginning(state, kind, actor)}{told}]"
+
+
+@lru_cache(maxsize=1024)
+def _beginning(state: JobState, kind: str, actor: str) -> str:
+    # The same few again and again.
+    return f"{json.dumps(_STATES[state] + _KINDS.get(kind, kind))},{json.dumps(actor)}"
 
 
 def appended(epoch: ColumnElement[int]) -> ColumnElement[str]:
