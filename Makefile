@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-outages bench-steps bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-outages bench-steps bench-growth bench-upgrade model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ bench-outages: setup  ## How long a dispatch takes while a broker is down, silen
 bench-steps: setup  ## Steps a second of jobs of ten steps, beside DBOS on the same database
 	@PYTHONPATH=. $(UV) run --quiet --locked --isolated --all-packages --all-extras --group bench \
 		--python $(PYTHON) python bench/steps.py $(ARGS)
+
+bench-growth: setup  ## What a ledger of 1,000,000 finished jobs costs (ARGS="--rows 100000 --ledger sqlite")
+	@PYTHONPATH=. $(RUN) python bench/growth.py $(ARGS)
 
 bench-upgrade: setup  ## Upgrade a ledger of 2,000,000 jobs under load (ARGS="--ledger sqlite")
 	@PYTHONPATH=. $(RUN) python bench/upgrade.py $(ARGS)

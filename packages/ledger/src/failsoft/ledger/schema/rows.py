@@ -1,9 +1,10 @@
 """Rows of the ledger as the values of the job engine."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from failsoft.job_engine.policies.limits import NO_LIMITS, Limit, Limits
@@ -28,6 +29,7 @@ from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.timestamps import instant, microseconds
+from failsoft.ledger.schema import packed_events
 
 
 def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
@@ -214,18 +216,17 @@ def event_record(row: AnyRow) -> HistoryEntry:
     )
 
 
-def event_of_job(row: AnyRow) -> HistoryEntry:
-    """Read an event that was joined to its job; its actor, state and epoch are not among it."""
-    return HistoryEntry(
-        row.id,
-        row.event_n,
-        row.event_at,
-        "",
-        row.event_kind,
-        JobState(row.state),
-        row.epoch,
-        json.loads(row.event_detail),
-    )
+def history(job: AnyRow, others: Iterable[AnyRow]) -> Sequence[HistoryEntry]:
+    """Read the events of a row of `jobs`: those that stand in it, and its rows of `events`.
+
+    Raises:
+        ValueError: One cannot be read.
+    """
+    found = [
+        *packed_events.unpacked(job.id, job.created_at, job.history),
+        *map(event_record, others),
+    ]
+    return sorted(found, key=attrgetter("n"))
 
 
 def worker_record(row: AnyRow) -> WorkerRecord:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from failsoft.job_engine.records.states import CLAIM, Fence, Transition
 from failsoft.ledger.database.compiled import AnyConnection, AnyRow, Statement, execute
 from failsoft.ledger.database.timestamps import microseconds, stored
+from failsoft.ledger.schema import packed_events
 from failsoft.ledger.transitions import counters, postgresql, statements
 
 
@@ -74,6 +75,9 @@ def compare_and_set(
     parameters |= {f"to_{name}": microseconds(value.span) for name, value in spans.items()}
     parameters |= {f"by_{name}": stored(moment) for name, moment in bounds.items()}
     parameters["at_id"] = change.job_id
+    parameters["packed"] = packed_events.rest(
+        transition.target, transition.name, change.cause.actor, change.cause.detail
+    )
     if connection.dialect.name == "postgresql":
         parameters |= {"at_job": change.job_id, "to_outcome": transition.name}
         parameters |= {"to_shard": counters.any_shard()}
@@ -106,7 +110,10 @@ def _plain(value: object) -> object:
 
 
 def _note(connection: AnyConnection, transition: Transition, change: Change, row: AnyRow) -> None:
-    """Note the attempt that a transition begins or ends, append its event, count a job's end."""
+    """Note the attempt that a transition begins or ends, append its event, count a job's end.
+
+    An event that is packed is in the row by now.
+    """
     if transition is CLAIM:
         begun = {name: getattr(row, name) for name in ("epoch", "claim_id", "engine")}
         begun |= {"job_id": row.id, "worker": change.cause.actor}
@@ -119,7 +126,8 @@ def _note(connection: AnyConnection, transition: Transition, change: Change, row
         ended = {"name": row.name, "queue": row.queue, "engine": row.engine or ""}
         ended |= {"outcome": row.state, "shard": counters.any_shard()}
         execute(connection, counters.count_end(connection.dialect.name), ended)
-    append_event(connection, event_of(row), transition.name, change.cause)
+    if not row.is_packed:
+        append_event(connection, event_of(row), transition.name, change.cause)
 
 
 def _error_of(change: Change) -> dict[str, Any]:

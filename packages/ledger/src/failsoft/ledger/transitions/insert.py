@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, or_, select, text, update
 
 from failsoft.job_engine.policies.uniqueness import UniqueKey, UniqueScope
-from failsoft.job_engine.ports.clock import spans_of_dispatch
+from failsoft.job_engine.ports.clock import DISPATCH, spans_of_dispatch
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyConnection, AnyRow, execute
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import microseconds, now_us, stored
-from failsoft.ledger.schema import rows
+from failsoft.ledger.schema import packed_events, rows
 from failsoft.ledger.schema.jobs import UNIQUE_HELD, jobs
 from failsoft.ledger.transitions import postgresql, remembered_keys, statements
 from failsoft.ledger.transitions.compare_and_set import (
@@ -59,6 +60,8 @@ def insert_job(
     detail |= spans_of_dispatch(job, offered=plan is not None)
     cause, insert = Cause(actor, detail), _Insert(plan is not None, frozenset(extras))
     values |= {} if job.key_for is None else remembered_keys.key_of(job)
+    state = JobState.SCHEDULED if plan is None else JobState.OFFERED
+    values["history"] = packed_events.first(state, actor, detail)
     row = _insert_with_event(connection, values | extras, cause, insert)
     return None if row is None else rows.new_record(job, plan, row)
 
@@ -90,14 +93,14 @@ def _insert_with_event(
 ) -> AnyRow | None:
     given = {"offered": insert.offered, "extras": insert.extras}
     if connection.dialect.name == "postgresql":
-        event = event_detail("dispatch", cause)
+        event = event_detail(DISPATCH, cause)
         return execute(
             connection, postgresql.insert_job(**given), {**values, **event}
         ).one_or_none()
     statement = statements.insert_job(connection.dialect.name, **given)
     row = execute(connection, statement, values).one_or_none()
-    if row is not None:
-        append_event(connection, event_of(row), "dispatch", cause)
+    if row is not None and not row.is_packed:
+        append_event(connection, event_of(row), DISPATCH, cause)
     return row
 
 

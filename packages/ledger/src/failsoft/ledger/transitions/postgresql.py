@@ -26,7 +26,7 @@ _AUTHORITY = statements.FENCE.returning(jobs.c.id).cte("authority")
 
 @lru_cache
 def insert_job(*, offered: bool, extras: frozenset[str]) -> AnySelect:
-    """Insert a job and its first event; return its times."""
+    """Insert a job with its first event; return its times."""
     job = statements.insert_job("postgresql", offered=offered, extras=extras).cte("job")
     return select(*job.c).add_cte(_event_of(job))
 
@@ -34,6 +34,7 @@ def insert_job(*, offered: bool, extras: frozenset[str]) -> AnySelect:
 def _event_of(job: CTE) -> CTE:
     given = [bindparam(name, type_=events.c[name].type) for name in ("actor", "kind", "detail")]
     happened = select(job.c.id, job.c.events, now_us(), *given, job.c.state, job.c.epoch)
+    happened = happened.where(~job.c.is_packed)
     columns = ["job_id", "n", "at", "actor", "kind", "detail", "state", "epoch"]
     return insert(events).from_select(columns, happened).cte("event")
 

@@ -25,6 +25,7 @@ from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import CLAIM, REOFFER, Fence, JobState, Transition
 from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.database.timestamps import now_us
+from failsoft.ledger.schema import packed_events
 from failsoft.ledger.schema.conditions import IS_HELD_BACK
 from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, jobs
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, sent_events, steps
@@ -37,6 +38,7 @@ _BRIEF = tuple(
         *("follow_ups", "parent_id"),
     )
 )
+_IS_PACKED = packed_events.IS_PACKED.label("is_packed")
 _CLAIMED = tuple(
     jobs.c[n]
     for n in (
@@ -92,6 +94,7 @@ def insert_job(
     given += ("priority", "engines", "tags", "follow_ups", "waits_for", "version")
     given += ("engine",) if offered else ()
     values |= {name: bindparam(name, type_=jobs.c[name].type) for name in given}
+    values["history"] = packed_events.FIRST
     more = dict(_EXTRAS[name] for name in sorted(extras))
     insert_ = insert_into(dialect, jobs)
     if "key_for" in extras:
@@ -101,7 +104,7 @@ def insert_job(
         statement = insert_.from_select(list(columns), unused).on_conflict_do_nothing()
     else:
         statement = insert_.values(values | more).on_conflict_do_nothing()
-    return statement.returning(*(jobs.c[name] for name in (*_OF_NEW, *more)))
+    return statement.returning(*(jobs.c[name] for name in (*_OF_NEW, *more)), _IS_PACKED)
 
 
 def _typed(name: str, value: object) -> ColumnElement[Any]:
@@ -189,7 +192,9 @@ def compare_and_set(
         if name in bounded:
             latest = bindparam(f"by_{name}", type_=BigInteger())
             changes[name] = case((changes[name] < latest, changes[name]), else_=latest)
-    return update(jobs).where(*conditions).values(changes).returning(*_wanted(transition))
+    changes["history"] = packed_events.appended(changes.get("epoch", jobs.c.epoch))
+    wanted = (*_wanted(transition), _IS_PACKED)
+    return update(jobs).where(*conditions).values(changes).returning(*wanted)
 
 
 def _wanted(transition: Transition) -> Sequence[Column[Any]]:
