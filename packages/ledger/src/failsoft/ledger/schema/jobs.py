@@ -138,7 +138,8 @@ _UNDER_LIMITS = "(concurrency_key IS NOT NULL OR rate_key IS NOT NULL)"
 _partial("limited", f"state = 'scheduled' AND {_UNDER_LIMITS}", "run_at")
 for _key in ("concurrency_key", "rate_key"):
     _partial(_key, f"{_key} IS NOT NULL AND finished_at IS NULL", _key, "state")
-_partial("unclaimed", "state = 'offered'", "pickup_by")
+#: What waits at an engine, in the order in which it was offered there.
+_partial("pickups", "state = 'offered'", "engine", "queue", "pickup_by")
 #: For an engine whose offers are taken from here, in the order in which its workers take them.
 _partial(
     *("offered", "state = 'offered'"),

@@ -8,12 +8,14 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Integer,
+    Select,
     Update,
     bindparam,
     case,
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     update,
@@ -30,6 +32,8 @@ from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, job
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, sent_events, steps
 from failsoft.ledger.transitions import remembered_keys
 
+#: No parameter: a plan for every value of one could not use the indexes of what is offered.
+IS_OFFERED: ColumnElement[bool] = jobs.c.state == literal_column(f"'{JobState.OFFERED}'")
 _BRIEF = tuple(
     jobs.c[n]
     for n in (
@@ -190,6 +194,15 @@ def compare_and_set(
             latest = bindparam(f"by_{name}", type_=BigInteger())
             changes[name] = case((changes[name] < latest, changes[name]), else_=latest)
     return update(jobs).where(*conditions).values(changes).returning(*_wanted(transition))
+
+
+def reoffer_many(found: Select[Any]) -> ReturningUpdate[Any]:
+    """Build the hand-over of the jobs whose ids a query finds, to one engine."""
+    changes = _side_effects(REOFFER, sets_engine=True)
+    changes |= {"engine": bindparam("to_engine", type_=jobs.c.engine.type)}
+    changes |= {"pickup_by": now_us() + bindparam("to_pickup_by", type_=BigInteger)}
+    offers = update(jobs).where(jobs.c.id.in_(found), IS_OFFERED)
+    return offers.values(changes).returning(*jobs.c)
 
 
 def _wanted(transition: Transition) -> Sequence[Column[Any]]:

@@ -7,22 +7,21 @@ of a queue from claiming the same job: losing it costs a claim that is refused.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, literal_column, or_, select, update
+from sqlalchemy import bindparam, exists, func, or_, select, update
 
 from failsoft.job_engine.ports.offered import TAKEN
-from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow, AnySelect, execute
 from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema.conditions import IS_PAUSED
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import pauses
+from failsoft.ledger.transitions.statements import IS_OFFERED
 
 _TAKEN = microseconds(TAKEN)
 #: What an engine has been offered in a queue.
 ARE_OFFERED = (
-    # No parameter: a plan for every value of one could not use the index of what is offered.
-    jobs.c.state == literal_column(f"'{JobState.OFFERED}'"),
+    IS_OFFERED,
     jobs.c.engine == bindparam("engine"),
     jobs.c.queue == bindparam("queue"),
 )

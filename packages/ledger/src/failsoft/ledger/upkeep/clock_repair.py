@@ -32,7 +32,9 @@ from failsoft.ledger.schema.tables import (
     workers,
 )
 from failsoft.ledger.transitions import times
+from failsoft.ledger.transitions.statements import IS_OFFERED
 from failsoft.ledger.upkeep import clock_doubt
+from failsoft.ledger.upkeep.lanes import lanes
 
 #: What of a job is too far ahead, by one of its events and the ledger's time.
 Mended = Callable[[JobRecord, HistoryEntry, datetime], Mapping[str, datetime]]
@@ -53,7 +55,9 @@ _CLOCK = select(
     now_us().label("now"),
     _latest(jobs.c.created_at).label("recorded"),
     _latest(workers.c.seen_at).label("seen"),
-    _latest(jobs.c.pickup_by, jobs.c.state == JobState.OFFERED).label("pickup"),
+)
+_LATEST_PICKUP = select(func.max(jobs.c.pickup_by)).where(
+    IS_OFFERED, jobs.c.engine == bindparam("engine"), jobs.c.queue == bindparam("queue")
 )
 _NOW = select(now_us())
 
@@ -140,9 +144,10 @@ class SqlMending(SqlRole):
 
     def clock(self) -> LedgerClock:
         """Look at the clock, and at the latest instants that were written by it."""
-        row = self._database.read(lambda c: c.execute(_CLOCK).one())
+        row, pickups = self._database.read(lambda c: (c.execute(_CLOCK).one(), _pickups(c)))
         found = [moment for moment in (row.recorded, row.seen) if moment is not None]
-        return LedgerClock(instant(row.now), max(found, default=None), row.pickup)
+        newest, pickup = max(found, default=None), max(pickups, default=None)
+        return LedgerClock(instant(row.now), newest, pickup)
 
     def mend(self, patience: Mapping[str, timedelta], ahead: timedelta) -> int:
         """Pull in what was written while the clock was ahead; return how much that was."""
@@ -154,6 +159,13 @@ class SqlMending(SqlRole):
                 after = found[-1].id
                 count += self._database.write(partial(_mend_jobs, found, mended))
         return count
+
+
+def _pickups(connection: Connection) -> list[datetime]:
+    """Return the latest pickup deadline of each engine and queue."""
+    given = [{"engine": engine, "queue": queue} for engine, queue in lanes(connection)]
+    found = (connection.execute(_LATEST_PICKUP, each).scalar_one() for each in given)
+    return [moment for moment in found if moment is not None]
 
 
 def mend_beats(connection: Connection) -> int:
