@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 
 from failsoft.dispatcher import JobHandle
-from failsoft.dispatcher.maintenance.rescuer import MOVES_AT_ONCE, MOVES_PER_SECOND
+from failsoft.dispatcher.maintenance.late_offers import MOVES_AT_ONCE, MOVES_PER_SECOND
 from failsoft.job_engine.errors import JobCrashedError
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Ticket

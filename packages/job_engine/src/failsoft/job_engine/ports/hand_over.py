@@ -1,4 +1,4 @@
-"""The part of a ledger's contract by which a rescuer hands over many offers at once; see `ports`."""
+"""The contract of a ledger that hands over many offers at once; see `ports`."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
