@@ -10,7 +10,7 @@ from failsoft.job_engine.policies.queue import profile_or_default
 from failsoft.job_engine.ports.hand_over import HandOverLedger
 
 #: An engine delivers to other hosts if one of its offers was claimed within this time.
-SIGN_OF_LIFE = timedelta(seconds=1)
+SIGN_OF_LIFE = timedelta(seconds=2)
 
 #: An engine and a queue in which its offers wait.
 Lane = tuple[str, str]
