@@ -137,7 +137,7 @@ def stranded(servers: Servers, jobs: int, rounds: int) -> Iterator[Row]:
             servers.valkey.kill()
             dispatches.append(lasting(lambda: app.dispatcher.dispatch(no_op, Payload(number=0))))
             began = time.monotonic()
-            wait_until(lambda: waiting_at(app, "rq") == 0, PATIENCE, "all are handed over")  # noqa: B023
+            wait_until(lambda: waiting_at(app, "rq") == 0, PATIENCE, "all are handed over")
             moves.append(time.monotonic() - began)
             done = ended + jobs + 1
             wait_until(lambda: succeeded(app) >= done, PATIENCE, "all have run")  # noqa: B023

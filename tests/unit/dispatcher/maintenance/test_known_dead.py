@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,15 +14,15 @@ from failsoft.dispatcher.maintenance.rescuer import Rescuer
 from failsoft.dispatcher.maintenance.token_bucket import TokenBucket
 from failsoft.job_engine import JobState
 from failsoft.job_engine.policies.queue import DEFAULT
+from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.records.engine_switch import DisabledEngine
 from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.records.new_job import OfferPlan
 from tests.unit.support.memory_app import MemoryApp
 
 A_LOOK = timedelta(seconds=1)
-#: The first look sees what waits, the second that it stands still, the third that the engine
-#: still fails.
-LOOKS = 3
+#: The first look sees what waits; the second that it stands still, and that the engine fails twice.
+LOOKS = 2
 
 
 def look(app: MemoryApp, times: int = LOOKS) -> None:
@@ -77,13 +78,19 @@ def test_the_history_and_the_log_say_why() -> None:
 def test_one_failure_makes_no_engine_known_to_be_dead() -> None:
     app = MemoryApp()
     handles = stranded(app)
+    probe, found = app.rq.probe, list[bool]()
 
-    look(app, LOOKS - 1)
-    opened = app.engines.breaker("rq").is_open
-    app.rq.up()
+    def fails_once(*given: Any) -> EngineHealth:
+        health = probe(*given)
+        found.append(health.healthy)
+        app.rq.up()
+        return health
+
+    app.rq.probe = fails_once  # type: ignore[method-assign]
     look(app, 5)
 
-    assert opened
+    assert found[:2] == [False, True]
+    assert app.events.kinds.count("engine.failed_over") == 1
     assert set(engines_of(handles)) == {"rq"}
 
 
@@ -131,7 +138,7 @@ def test_what_was_left_is_handed_over_once_nothing_is_claimed_there_any_more() -
 def test_a_claim_that_comes_before_the_move_keeps_its_job() -> None:
     app = MemoryApp()
     handles = stranded(app)
-    look(app, LOOKS - 1)
+    look(app, 1)
     seen, offer_many = handles[2].job(), app.ledger.offer_many
 
     def claimed_meanwhile(*given: object) -> object:

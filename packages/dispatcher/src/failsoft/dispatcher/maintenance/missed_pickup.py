@@ -58,6 +58,11 @@ class MissedPickup:
             self._probed[key] = self._engines.probe(engine, queue)
         return self._probed[key]
 
+    def probe_again(self, engine: str, queue: QueueProfile) -> EngineHealth:
+        """Probe an engine with a queue once more: what was found before may be over."""
+        self._probed.pop((engine, queue.name), None)
+        return self.probe(engine, queue)
+
     def _look_for(self, job: JobRecord, queue: QueueProfile) -> PickupFinding:
         held = self._offerer.holds(job, queue)
         if held is None:

@@ -82,7 +82,7 @@ class Rescuer:
         self._offerer = offerer
         self._clock = clock = offerer.clock
         self._listener = listener
-        self._known_dead = KnownDead(ledger, router, offerer.engines)
+        self._known_dead = KnownDead(ledger, router, offerer.engines, clock)
         self._evacuation = Evacuation(ledger, router, offerer, listener)
         self._late_offers = LateOffers(ledger, router, offerer, listener)
         self._watched: dict[str, _Seen] = {}

@@ -51,6 +51,7 @@ class HandOverLedger(Protocol):
             plan: The next offer of all of them.
 
         Returns:
-            Those that were handed over, in the order of `seen`.
+            Those that were handed over, in the order of `seen`; all but their offer is as it was
+            seen.
         """
         ...

@@ -47,7 +47,7 @@ _ON_POSTGRESQL = postgresql.change(
 def reoffer_many(
     connection: Connection, seen: Sequence[JobRecord], plan: OfferPlan, actor: str
 ) -> Sequence[AnyRow]:
-    """Offer jobs again that are as they were seen; return their rows, with an event each."""
+    """Offer jobs again that are as they were seen, with an event each; return what changed."""
     detail = {"engine": plan.engine, "from": seen[0].engine, "reason": plan.reason}
     happened = event_detail(REOFFER.name, Cause(actor, detail))
     values = {"to_engine": plan.engine, "to_pickup_by": microseconds(plan.pickup)}

@@ -51,6 +51,15 @@ _CLAIMED = tuple(
     )
 )
 
+#: What is read back of many that were handed over: all else is as it was seen.
+_MOVED = tuple(
+    jobs.c[n]
+    for n in (
+        *("id", "state", "engine", "epoch", "revision", "events"),
+        *("handoffs", "pickups_missed", "run_at", "pickup_by"),
+    )
+)
+
 #: What is read back of a new job.
 _OF_NEW = ("id", "events", "state", "epoch", "created_at", "run_at", "pickup_by")
 
@@ -202,7 +211,7 @@ def reoffer_many(found: Select[Any]) -> ReturningUpdate[Any]:
     changes |= {"engine": bindparam("to_engine", type_=jobs.c.engine.type)}
     changes |= {"pickup_by": now_us() + bindparam("to_pickup_by", type_=BigInteger)}
     offers = update(jobs).where(jobs.c.id.in_(found), IS_OFFERED)
-    return offers.values(changes).returning(*jobs.c)
+    return offers.values(changes).returning(*_MOVED)
 
 
 def _wanted(transition: Transition) -> Sequence[Column[Any]]:

@@ -78,5 +78,5 @@ class SqlHandOver(SqlRole):
         moved = self._database.write(
             lambda c: hand_over.reoffer_many(c, seen, plan, self._actor), "move"
         )
-        records = {row.id: rows.job_record(row) for row in moved}
-        return [records[job.id] for job in seen if job.id in records]
+        changed = {row.id: row for row in moved}
+        return [rows.handed_over(job, changed[job.id]) for job in seen if job.id in changed]
