@@ -29,7 +29,9 @@ def _as_seen(seen: Any) -> Select[Any]:
 
 def _of_lists() -> Any:
     types = (String, BigInteger, BigInteger)
-    given = [bindparam(f"at_{n}", type_=ARRAY(t)) for n, t in zip(_COMPARED, types, strict=True)]
+    given: list[Any] = [
+        bindparam(f"at_{n}", type_=ARRAY(t)) for n, t in zip(_COMPARED, types, strict=True)
+    ]
     return func.unnest(*given).table_valued(*_COMPARED).render_derived().c
 
 
