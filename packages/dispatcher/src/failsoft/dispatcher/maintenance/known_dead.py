@@ -58,7 +58,7 @@ class KnownDead:
         return self._engines.breaker(engine)
 
     def _is_dead(self, engine: str) -> bool:
+        if not self._breaker(engine).is_confirmed:
+            return False
         # This host may be the one that is cut off: then the others' workers go on claiming.
-        return self._breaker(engine).is_confirmed and not self._ledger.begun_lately(
-            engine, SIGN_OF_LIFE
-        )
+        return not self._ledger.begun_lately(engine, SIGN_OF_LIFE)

@@ -131,7 +131,9 @@ class EngineSet:
             return adapter.offer_many(messages, queue, deadline)
 
         try:
+            reached("engine.before")
             found = caller.call(offer, deadline)
+            reached("engine.after")
         except EngineError as error:
             found = [error] * len(messages)
         except Exception as error:  # noqa: BLE001 - it is translated
