@@ -24,19 +24,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, TextClause, func, select, text
 
 from bench.lanes import PATIENCE, QUEUE, ROOT, Payload, no_op, succeeded, worker
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.ledger import Database
 from failsoft.ledger.schema.jobs import jobs as job_rows
+from failsoft.ledger.schema.tables import events
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.queue.embedded_valkey import EmbeddedValkey
 from failsoft.worker.configuration.settings import load_settings
@@ -48,8 +50,13 @@ from tests.servers.rabbitmq import RabbitMQ
 #: From here on they are handed over, and not run.
 LARGE = 10_000
 HOUR = timedelta(hours=1)
-#: How many jobs one transaction records.
-CHUNK = 5_000
+COPIES = """
+    WITH RECURSIVE numbers(number) AS (
+        SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < CAST(:last AS INTEGER)
+    )
+    INSERT INTO {table} ({key}, {columns})
+    SELECT {key} || '-' || number, {columns} FROM {table}, numbers WHERE {key} = :first
+"""
 #: The pause between two of the other dispatches, in seconds.
 PACE = 0.02
 #: How long they are measured before the kill, in seconds.
@@ -229,10 +236,10 @@ class Load:
     def _used(self) -> float:
         server = self._postgres.process if self._postgres else self._rescuer
         assert server is not None  # noqa: S101 - it was started
-        family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-        return sum(sum(each.cpu_times()[:4]) for each in family[:1]) + sum(
-            sum(each.cpu_times()[:2]) for each in family[1:]
-        )
+        main = psutil.Process(server.pid)
+        # What ended meanwhile is in the first one's sum of its children.
+        used = sum(main.cpu_times()[:4])
+        return used + sum(sum(each.cpu_times()[:2]) for each in main.children(recursive=True))
 
     def _committed(self) -> int:
         if self._postgres is None:
@@ -259,14 +266,18 @@ def strand(app: App, jobs: int) -> None:
 
 def record(app: App, jobs: int) -> None:
     """Record jobs that wait at RQ; their messages would be lost with it anyway."""
-    plan = OfferPlan("rq", HOUR)
-    for first in range(0, jobs, CHUNK):
-        numbers = range(first, min(first + CHUNK, jobs))
-        new = (
-            NewJob(f"stranded-{number}", no_op.name, QUEUE.name, '{"number": 0}', "0" * 64)
-            for number in numbers
-        )
-        app.ledger.record_jobs([(each, plan) for each in new])
+    new = NewJob("stranded", no_op.name, QUEUE.name, '{"number": 0}', "0" * 64)
+    app.ledger.record_job(new, OfferPlan("rq", HOUR))
+    # The others are copies of it: to record them one by one would take minutes.
+    for table, key in ((job_rows, "id"), (events, "job_id")):
+        copied = ", ".join(each.name for each in table.columns if each.name != key)
+        statement = text(COPIES.format(table=table.name, key=key, columns=copied))
+        given = {"first": new.id, "last": jobs - 1}
+        app.ledger.database.write(partial(_execute, statement, given))
+
+
+def _execute(statement: TextClause, given: Mapping[str, Any], connection: Connection) -> None:
+    connection.execute(statement, given)
 
 
 def waiting_at(app: App, engine: str) -> int:
