@@ -100,6 +100,9 @@ bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, as ratios; ENGINE=kafk
 bench-ledger-engine: setup  ## The ledger as an engine: pickup, idle workers, jobs a second (ARGS="--ledger postgresql")
 	@PYTHONPATH=. $(RUN) python bench/ledger_engine.py $(ARGS)
 
+bench-handover: setup  ## What becomes of the jobs at a Redis that is killed (ARGS="--jobs 100000 --ledger postgresql")
+	@PYTHONPATH=. $(RUN) python bench/handover.py $(ARGS)
+
 bench-outages: setup  ## How long a dispatch takes while a broker is down, silent or blocked
 	@PYTHONPATH=. $(RUN) python bench/outages.py $(ARGS)
 

@@ -58,6 +58,11 @@ def dispatch_to_nobody(deployment: Deployment, workers: ReplacedWorkers, job_id:
     workers.start_role("dispatch-to-rq", job_id, FAILSOFT_REDIS_URL=NOWHERE)
 
 
+def dispatch_past_redis(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    """Let the first engine fail, so that the dispatch hands the job over to the second."""
+    workers.start_role("dispatch", job_id, FAILSOFT_REDIS_URL=NOWHERE)
+
+
 def cancel(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     # Dispatched here, where nothing is armed: a crash at another cell's dispatch is not for it.
     deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id, delay=HOUR)
@@ -111,7 +116,8 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "engine": Scenario(dispatch, dispatch_again),
         "renew": Scenario(run_slowly),
         "offer": Scenario(run_later),
-        "reoffer": Scenario(lose_the_message),
+        "reoffer": Scenario(dispatch_past_redis, dispatch_again),
+        "move": Scenario(lose_the_message),
         "recover": Scenario(lose_the_worker),
         "exhaust": Scenario(lose_every_worker, ends=JobState.FAILED),
         "park": Scenario(dispatch_to_nobody, dispatch_again),

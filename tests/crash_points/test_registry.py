@@ -16,7 +16,10 @@ SOURCES = [
 ]
 REACHED = re.compile(r'\breached\("([a-z]+\.[a-z]+)"\)')
 #: What the ledger writes in the name of attempts and offers, and where that is.
-WRITERS = ("roles/attempts.py", "roles/offers.py", "roles/dispatch.py", "upkeep/expiry.py")
+WRITERS = (
+    *("roles/attempts.py", "roles/offers.py", "roles/dispatch.py"),
+    *("upkeep/expiry.py", "upkeep/hand_over.py"),
+)
 #: What became of offers, how far a job has come, and a crash that was charged for an outage of the
 #: ledger: no state, and no promise hangs on it.
 UNNAMED = {"note_tries", "note_progress", "uncharge"}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 #: What the ledger commits, and `begin`, which it only reads.
 COMMITS = (
     *("dispatch", "claim", "begin", "step", "conclude", "renew"),
-    *("offer", "reoffer", "recover", "park", "exhaust", "postpone", "cancel"),
+    *("offer", "reoffer", "recover", "park", "exhaust", "postpone", "cancel", "move"),
 )
 #: What happens outside the ledger: a step's body, an offer to an engine, an acknowledgement.
 DEEDS = ("body", "engine", "ack")

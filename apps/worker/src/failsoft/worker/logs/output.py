@@ -39,6 +39,7 @@ _LEVELS = {
     "engine.failed_over": logging.WARNING,
     # The same level as the fail-over, so that an alert on an outage also gets its end.
     "engine.failed_back": logging.WARNING,
+    "engine.evacuated": logging.WARNING,
     "engine.queue_refused": logging.WARNING,
     "route.tripped": logging.WARNING,
     "record.unfit": logging.WARNING,

@@ -131,7 +131,9 @@ class EngineSet:
             return adapter.offer_many(messages, queue, deadline)
 
         try:
+            reached("engine.before")
             found = caller.call(offer, deadline)
+            reached("engine.after")
         except EngineError as error:
             found = [error] * len(messages)
         except Exception as error:  # noqa: BLE001 - it is translated
@@ -222,6 +224,14 @@ class EngineSet:
             error, EngineRefusedError
         )
         (self.refused if of_queue else self.failed)(engine, str(error) or repr(error), queue)
+
+    def note_probe(self, engine: str, queue: QueueProfile, found: EngineHealth) -> None:
+        """Note what a probe found that was made for another reason than an open breaker."""
+        breaker = self._breakers.of(engine)
+        if breaker.is_open:
+            self._check(Due(engine, queue, breaker, is_lane=False), found)
+        elif not found.healthy:
+            (self.refused if found.is_refused else self.failed)(engine, found.detail, queue)
 
     def check(self) -> None:
         """Make the probes that are due: of engines that failed, and of queues they refused."""

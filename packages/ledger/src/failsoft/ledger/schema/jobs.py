@@ -141,6 +141,8 @@ _UNDER_LIMITS = "(concurrency_key IS NOT NULL OR rate_key IS NOT NULL)"
 _partial("limited", f"state = 'scheduled' AND {_UNDER_LIMITS}", "run_at")
 for _key in ("concurrency_key", "rate_key"):
     _partial(_key, f"{_key} IS NOT NULL AND finished_at IS NULL", _key, "state")
+#: What waits at an engine, in the order in which it was offered there.
+_partial("pickups", "state = 'offered'", "engine", "queue", "pickup_by")
 #: For an engine whose offers are taken from here, in the order in which its workers take them.
 _partial(
     *("offered", "state = 'offered'"),
@@ -155,7 +157,6 @@ _partial("awaiting", "awaits IS NOT NULL", "awaits")
 _partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
 _partial("retry_of", "retry_of IS NOT NULL", "retry_of")
 _partial("due", "state = 'scheduled'", "run_at")
-_partial("unclaimed", "state = 'offered'", "pickup_by")
 #: For a scheduler: however many jobs are due, the first of each priority are found at once.
 UNLIMITED = "state = 'scheduled' AND concurrency_key IS NULL AND rate_key IS NULL"
 _partial("by_priority", UNLIMITED, "priority", "run_at", "queue", "name")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -140,6 +140,21 @@ def job_record(row: AnyRow) -> JobRecord:
     """Read a row of `jobs`."""
     values = {name: getattr(row, name) for name in _AS_THEY_ARE}
     return JobRecord(**values, **{name: read(row) for name, read in _READ.items()})
+
+
+def handed_over(seen: JobRecord, row: AnyRow) -> JobRecord:
+    """Return a job as it was seen, with what its hand-over changed."""
+    return replace(
+        seen,
+        state=JobState(row.state),
+        engine=row.engine,
+        epoch=row.epoch,
+        revision=row.revision,
+        handoffs=row.handoffs,
+        pickups_missed=row.pickups_missed,
+        run_at=row.run_at,
+        pickup_by=row.pickup_by,
+    )
 
 
 def claim(row: AnyRow, worker: str) -> Claim:

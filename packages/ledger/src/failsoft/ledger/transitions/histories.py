@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from failsoft.job_engine.records.job import HistoryEntry
 from failsoft.ledger.database.compiled import AnyRow
-from failsoft.ledger.schema import packed_events, rows
+from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.tables import events
 
 #: Of how many jobs the rows are read at once.
@@ -23,10 +23,13 @@ def histories(
         connection: Reads what does not stand in their rows.
         found: Rows of `jobs` with `id`, `created_at`, `events` and `history`.
     """
-    elsewhere = [row.id for row in found if row.history is None or row.events > packed_events.MOST]
+    here = {row.id: rows.history(row, ()) for row in found}
+    # Not only those beyond the most that a row holds: what is no transition is a row of its own.
+    elsewhere = [row.id for row in found if len(here[row.id]) < row.events]
     others: defaultdict[str, list[AnyRow]] = defaultdict(list)
     for first in range(0, len(elsewhere), _AT_ONCE):
         among = events.c.job_id.in_(elsewhere[first : first + _AT_ONCE])
         for row in connection.execute(select(*events.c).where(among)):
             others[row.job_id].append(row)
-    return {row.id: rows.history(row, others[row.id]) for row in found}
+    split = {row.id: rows.history(row, others[row.id]) for row in found if row.id in others}
+    return here | split

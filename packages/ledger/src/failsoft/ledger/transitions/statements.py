@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Integer,
+    Select,
     Update,
     bindparam,
     case,
@@ -27,7 +28,7 @@ from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema import packed_events
 from failsoft.ledger.schema.conditions import IS_HELD_BACK
-from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, jobs
+from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, in_state, jobs
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, sent_events, steps
 from failsoft.ledger.transitions import remembered_keys
 
@@ -46,6 +47,15 @@ _CLAIMED = tuple(
         *("claims", "errors", "crashes", "releases", "lease_us", "depth"),
         *("idempotency_root", "version"),
         *LIMIT_COLUMNS,
+    )
+)
+
+#: What is read back of many that were handed over: all else is as it was seen.
+_MOVED = tuple(
+    jobs.c[n]
+    for n in (
+        *("id", "state", "engine", "epoch", "revision", "events"),
+        *("handoffs", "pickups_missed", "run_at", "pickup_by"),
     )
 )
 
@@ -195,6 +205,16 @@ def compare_and_set(
     changes["history"] = packed_events.appended(changes.get("epoch", jobs.c.epoch))
     wanted = (*_wanted(transition), _IS_PACKED)
     return update(jobs).where(*conditions).values(changes).returning(*wanted)
+
+
+def reoffer_many(found: Select[Any]) -> ReturningUpdate[Any]:
+    """Build the hand-over of the jobs whose ids a query finds, to one engine."""
+    changes = _side_effects(REOFFER, sets_engine=True)
+    changes |= {"engine": bindparam("to_engine", type_=jobs.c.engine.type)}
+    changes |= {"pickup_by": now_us() + bindparam("to_pickup_by", type_=BigInteger)}
+    changes["history"] = packed_events.appended(changes["epoch"])
+    offers = update(jobs).where(jobs.c.id.in_(found), in_state(JobState.OFFERED))
+    return offers.values(changes).returning(*_MOVED, _IS_PACKED)
 
 
 def _wanted(transition: Transition) -> Sequence[Column[Any]]:

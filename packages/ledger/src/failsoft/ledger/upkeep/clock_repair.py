@@ -22,7 +22,7 @@ from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema import rows
-from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.jobs import in_state, jobs
 from failsoft.ledger.schema.tables import (
     rate_starts,
     routes,
@@ -33,10 +33,11 @@ from failsoft.ledger.schema.tables import (
 from failsoft.ledger.transitions import times
 from failsoft.ledger.transitions.histories import histories
 from failsoft.ledger.upkeep import clock_doubt
+from failsoft.ledger.upkeep.lanes import lanes
 
-#: What of a job is too far ahead, by one of its events and the ledger's time.
 #: Which events of a job's history say what it waits for, or until when.
 Decisive = Callable[[Sequence[HistoryEntry]], Sequence[HistoryEntry]]
+#: What of a job is too far ahead, by one of its events and the ledger's time.
 Mended = Callable[[JobRecord, HistoryEntry, datetime], Mapping[str, datetime]]
 
 #: How many jobs are read at a time.
@@ -55,7 +56,11 @@ _CLOCK = select(
     now_us().label("now"),
     _latest(jobs.c.created_at).label("recorded"),
     _latest(workers.c.seen_at).label("seen"),
-    _latest(jobs.c.pickup_by, jobs.c.state == JobState.OFFERED).label("pickup"),
+)
+_LATEST_PICKUP = select(func.max(jobs.c.pickup_by)).where(
+    in_state(JobState.OFFERED),
+    jobs.c.engine == bindparam("engine"),
+    jobs.c.queue == bindparam("queue"),
 )
 _NOW = select(now_us())
 
@@ -138,9 +143,10 @@ class SqlMending(SqlRole):
 
     def clock(self) -> LedgerClock:
         """Look at the clock, and at the latest instants that were written by it."""
-        row = self._database.read(lambda c: c.execute(_CLOCK).one())
+        row, pickups = self._database.read(lambda c: (c.execute(_CLOCK).one(), _pickups(c)))
         found = [moment for moment in (row.recorded, row.seen) if moment is not None]
-        return LedgerClock(instant(row.now), max(found, default=None), row.pickup)
+        newest, pickup = max(found, default=None), max(pickups, default=None)
+        return LedgerClock(instant(row.now), newest, pickup)
 
     def mend(self, patience: Mapping[str, timedelta], ahead: timedelta) -> int:
         """Pull in what was written while the clock was ahead; return how much that was."""
@@ -153,6 +159,13 @@ class SqlMending(SqlRole):
                 told = [(job, event) for job, events in found for event in decisive(events)]
                 count += self._database.write(partial(_mend_jobs, told, mended))
         return count
+
+
+def _pickups(connection: Connection) -> list[datetime]:
+    """Return the latest pickup deadline of each engine and queue."""
+    given = [{"engine": engine, "queue": queue} for engine, queue in lanes(connection)]
+    found = (connection.execute(_LATEST_PICKUP, each).scalar_one() for each in given)
+    return [moment for moment in found if moment is not None]
 
 
 def mend_beats(connection: Connection) -> int:

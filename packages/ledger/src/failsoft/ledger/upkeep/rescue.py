@@ -31,10 +31,16 @@ from failsoft.ledger.transitions import times
 from failsoft.ledger.transitions.each_value import By, distinct, first_of_each
 from failsoft.ledger.upkeep import due_limited
 from failsoft.ledger.upkeep import reach as reachable
+from failsoft.ledger.upkeep.lanes import lanes
 
 _UNCLAIMED = (
     select(*jobs.c)
-    .where(in_state(JobState.OFFERED), jobs.c.pickup_by <= now_us())
+    .where(
+        in_state(JobState.OFFERED),
+        jobs.c.engine == bindparam("engine"),
+        jobs.c.queue == bindparam("queue"),
+        jobs.c.pickup_by <= now_us(),
+    )
     .order_by(jobs.c.pickup_by)
     .limit(bindparam("limit"))
 )
@@ -79,7 +85,7 @@ def _due_unlimited(within: ColumnElement[bool], *, is_sqlite: bool) -> AnySelect
 
 @lru_cache(maxsize=8)
 def _unclaimed(reach: Reach | None) -> AnySelect:
-    return _UNCLAIMED.where(reachable.may_look_into(reach))
+    return _UNCLAIMED.where(reachable.may_offer(reach))
 
 
 class SqlRescue(SqlRole):
@@ -102,9 +108,14 @@ class SqlRescue(SqlRole):
 
     def unclaimed(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return offered jobs whose pickup deadline has passed."""
-        statement, most = _unclaimed(reach), {"limit": limit}
-        found = self._database.read(lambda c: c.execute(statement, most).all())
-        return [rows.job_record(row) for row in found]
+        statement, others = _unclaimed(reach), reach.others if reach else frozenset[str]()
+
+        def work(connection: Connection) -> list[AnyRow]:
+            found = [lane for lane in lanes(connection) if lane[0] not in others]
+            given = ({"engine": engine, "queue": queue, "limit": limit} for engine, queue in found)
+            return [row for each in given for row in connection.execute(statement, each)]
+
+        return [rows.job_record(row) for row in self._database.read(work)]
 
     def hasten(self, engine: str, queue: str, beyond: timedelta) -> None:
         """Let the pickup deadlines of an engine's offers pass now that are further away."""
