@@ -2,7 +2,7 @@
 
     python -m bench.raw_rq_worker URL QUEUE Worker|SimpleWorker [burst]
 
-In a burst it writes the seconds from its first look at the queue to its last end.
+In a burst it writes the seconds from its first look at the queue to its last end, and those of CPU.
 """
 
 import os
@@ -35,9 +35,9 @@ def main(url: str, queue: str, kind: str, *burst: str) -> None:
     connection = Redis.from_url(url)
     worker_class = {"Worker": Worker, "SimpleWorker": SimpleWorker}[kind]
     worker = worker_class([Queue(queue, connection=connection)], connection=connection)
-    started = time.perf_counter()
+    cpu_before, started = sum(os.times()[:4]), time.perf_counter()
     worker.work(burst=bool(burst), logging_level="WARNING")
-    print(time.perf_counter() - started, flush=True)
+    print(time.perf_counter() - started, sum(os.times()[:4]) - cpu_before, flush=True)
 
 
 if __name__ == "__main__":

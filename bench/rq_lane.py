@@ -20,8 +20,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import psutil
 from pydantic import BaseModel
 from redis import Redis
 from rich.console import Console
@@ -79,6 +80,18 @@ def began(payload: Payload, ctx: JobContext) -> int:
     return raw_rq_worker.began(payload.number)
 
 
+class Drained(NamedTuple):
+    """How workers ran jobs that waited.
+
+    Attributes:
+        rate: Jobs a second, from the first claim to the last end.
+        cpu: Seconds of CPU of the workers for each.
+    """
+
+    rate: float
+    cpu: float
+
+
 class RqLane:
     """A Redis, a ledger, and workers of ours and of RQ's on them.
 
@@ -94,8 +107,10 @@ class RqLane:
         self._folder = folder
         self._redis = Redis.from_url(url)
 
-    def ours(self, jobs: int, definition: JobDefinition[Payload, int], processes: int = 1) -> float:
-        """Return how many jobs a second worker processes run, from the first claim to the last end."""
+    def ours(
+        self, jobs: int, definition: JobDefinition[Payload, int], processes: int = 1
+    ) -> Drained:
+        """Let worker processes of ours run jobs that wait."""
         with ExitStack() as stack:
             workers = [stack.enter_context(self._worker(each)) for each in range(processes)]
             wait_until(lambda: len(self._app.ledger.live_workers()) >= processes, PATIENCE, "live")
@@ -106,24 +121,25 @@ class RqLane:
             ids = {each.handle.id for each in found if each.handle is not None}
             if len(ids) < jobs:
                 raise AssertionError("expected every job to be dispatched")
-            before = self._succeeded() - 0
+            before, cpu = self._succeeded(), _cpu(workers)
             for each in workers:
                 each.thaw()
             wait_until(lambda: self._succeeded() >= before + jobs, 10 * PATIENCE, "all have ended")
-            rate = self._rate(definition.name, jobs)
+            rate, cpu = self._rate(jobs), (_cpu(workers) - cpu) / jobs
             for each in workers:
                 each.terminate(PATIENCE)
-            return rate
+            return Drained(rate, cpu)
 
-    def raw(self, kind: str, jobs: int) -> float:
-        """Return how many jobs a second a worker of RQ's runs."""
+    def raw(self, kind: str, jobs: int) -> Drained:
+        """Let a worker of RQ's run jobs that wait."""
         queue = Queue(f"raw-{kind.lower()}", connection=self._redis)
         queue.enqueue_many(
             [Queue.prepare_data("bench.raw_rq_worker.no_op", (number,)) for number in range(jobs)]
         )
         words = (sys.executable, "-m", "bench.raw_rq_worker", self._url, queue.name, kind, "burst")
         done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - our own module
-        return jobs / float(done.stdout)
+        seconds, cpu = map(float, done.stdout.split())
+        return Drained(jobs / seconds, cpu / jobs)
 
     def pickups(self, count: int) -> Mapping[str, Sequence[float]]:
         """Return how many milliseconds each of `count` jobs waited, by the worker that waited for it."""
@@ -169,7 +185,7 @@ class RqLane:
         time.sleep(0.2)  # it counts them
         return self._app.ledger.counts().get(JobState.SUCCEEDED, 0)
 
-    def _rate(self, name: str, jobs: int) -> float:
+    def _rate(self, jobs: int) -> float:
         newest = (
             select(attempts.c.started_at, attempts.c.ended_at)
             .order_by(attempts.c.started_at.desc())
@@ -188,6 +204,11 @@ def _seconds(first: Any, last: Any) -> float:
     return span / 1_000_000 if isinstance(span, int) else span.total_seconds()
 
 
+def _cpu(workers: Sequence[Process]) -> float:
+    times = [psutil.Process(each.pid).cpu_times() for each in workers]
+    return sum(each.user + each.system for each in times)
+
+
 def rows(lane: RqLane, arguments: argparse.Namespace) -> Iterator[Row]:
     """Measure; yield the rows of what was chosen."""
     chosen = arguments.only or KINDS
@@ -203,35 +224,41 @@ def rows(lane: RqLane, arguments: argparse.Namespace) -> Iterator[Row]:
 
 def drained(lane: RqLane, jobs: int, rounds: int, ledger: str) -> Iterator[Row]:
     """Let ours, `SimpleWorker` and `Worker` run jobs that wait, in turn."""
-    found: dict[str, list[float]] = {"failsoft": [], **{kind: [] for kind in RAW}}
+    found: dict[str, list[Drained]] = {"failsoft": [], **{kind: [] for kind in RAW}}
     for _ in range(rounds):
         found["failsoft"].append(lane.ours(jobs, no_op))
         found["SimpleWorker"].append(lane.raw("SimpleWorker", jobs // 2))
         found["Worker"].append(lane.raw("Worker", jobs // 20))
-    details = {name: round(statistics.median(each), 1) for name, each in found.items()}
+    ours, details = found["failsoft"], _medians(found)
     for kind, limit in zip(RAW, (TIMES_SIMPLE, TIMES_WORKER), strict=True):
-        ratios = [ours / raw for ours, raw in zip(found["failsoft"], found[kind], strict=True)]
+        ratios = [each.rate / raw.rate for each, raw in zip(ours, found[kind], strict=True)]
         name = f"RQ lane, no-op jobs/s of a process, beside {kind}"
         yield at_least(name, limit, ratios, ledger=ledger, details=details)
 
 
 def two_processes(lane: RqLane, jobs: int, rounds: int, ledger: str) -> Row:
     """Let one process and two run jobs that wait, in turn."""
-    pairs = [(lane.ours(jobs, no_op), lane.ours(jobs, no_op, 2)) for _ in range(rounds)]
-    details = {
-        name: round(statistics.median(each), 1)
-        for name, each in zip(("one", "two"), zip(*pairs, strict=True), strict=True)
-    }
-    ratios = [two / one for one, two in pairs]
+    found: dict[str, list[Drained]] = {"one": [], "two": []}
+    for _ in range(rounds):
+        for number, each in enumerate(found.values(), 1):
+            each.append(lane.ours(jobs, no_op, number))
+    ratios = [two.rate / one.rate for one, two in zip(*found.values(), strict=True)]
     name = "RQ lane, no-op jobs/s of two processes, beside one"
-    return at_least(name, TIMES_ONE, ratios, ledger=ledger, details=details)
+    return at_least(name, TIMES_ONE, ratios, ledger=ledger, details=_medians(found))
 
 
 def io_jobs(lane: RqLane, jobs: int, rounds: int, ledger: str) -> Row:
     """Let one process run jobs that wait for 50 ms."""
-    rates = [lane.ours(jobs, waits) for _ in range(rounds)]
-    name = "RQ lane, jobs/s of a process, 50 ms of I/O each"
-    return at_least(name, IO_RATE, rates, "jobs/s", ledger=ledger)
+    found = [lane.ours(jobs, waits) for _ in range(rounds)]
+    name, details = "RQ lane, jobs/s of a process, 50 ms of I/O each", _medians({"failsoft": found})
+    rates = [each.rate for each in found]
+    return at_least(name, IO_RATE, rates, "jobs/s", ledger=ledger, details=details)
+
+
+def _medians(found: Mapping[str, Sequence[Drained]]) -> Mapping[str, float]:
+    rates = {name: [each.rate for each in rounds] for name, rounds in found.items()}
+    cpu = {f"{name} CPU µs/job": [each.cpu * 1e6 for each in of] for name, of in found.items()}
+    return {name: round(statistics.median(each)) for name, each in (rates | cpu).items()}
 
 
 def picked_up(lane: RqLane, count: int, ledger: str) -> Iterator[Row]:

@@ -48,7 +48,7 @@ def reply_lost(point: str, file: Path) -> None:
     """Fail as the client library does whose server answers no more."""
     if point.startswith("engine"):
         raise OfferUncertainError("a lost reply")
-    if point.startswith("ack"):
+    if point.startswith(("take", "ack")):
         raise RedisConnectionError("a lost reply")
     lost = OperationalError("a statement", None, ConnectionError("a lost reply"))
     lost.connection_invalidated = True

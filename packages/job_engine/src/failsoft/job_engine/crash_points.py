@@ -13,8 +13,8 @@ COMMITS = (
     *("dispatch", "claim", "begin", "step", "conclude", "renew"),
     *("offer", "reoffer", "recover", "park", "exhaust", "postpone", "cancel"),
 )
-#: What happens outside the ledger: a step's body, an offer to an engine, an acknowledgement.
-DEEDS = ("body", "engine", "ack")
+#: What happens outside the ledger: a body of a step, an offer, a take from an engine, an acknowledgement.
+DEEDS = ("body", "engine", "take", "ack")
 
 #: Every point there is.
 POINTS = tuple(f"{name}.{side}" for name in (*COMMITS, *DEEDS) for side in ("before", "after"))
