@@ -1,7 +1,7 @@
 """The named points at which a test lets a process crash, hang, stand still or lose a reply.
 
 Every boundary of the protocol is one: before and after each commit, each look at a step, each
-body of a step, each offer to an engine, each acknowledgement. Nothing happens at a point unless
+body of a step, each offer to an engine, each take from one, each acknowledgement. Nothing happens at a point unless
 a test's own program has put something there: no setting, no environment variable that the
 product reads and no message can. Otherwise a point costs one call of a function.
 """
@@ -13,7 +13,8 @@ COMMITS = (
     *("dispatch", "claim", "begin", "step", "conclude", "renew"),
     *("offer", "reoffer", "recover", "park", "exhaust", "postpone", "cancel"),
 )
-#: What happens outside the ledger: a body of a step, an offer, a take from an engine, an acknowledgement.
+#: What happens outside the ledger: a step's body, an offer to an engine, the taking of messages
+#: from one, an acknowledgement.
 DEEDS = ("body", "engine", "take", "ack")
 
 #: Every point there is.

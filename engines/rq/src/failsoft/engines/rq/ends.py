@@ -18,6 +18,8 @@ logger: logging.Logger = logging.getLogger("failsoft.worker")
 
 #: How many ends are written at once: Redis serves no other client meanwhile.
 MOST_AT_ONCE = 64
+#: How long ends are gathered before they are written, in seconds: nothing waits for them.
+GATHERING = 0.01
 #: The pause after a write that failed, in seconds.
 PAUSE = 0.5
 
@@ -63,8 +65,9 @@ class Ends:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            end = None if self._waiting else self._given.get()
-            self._waiting += [] if end is None else [end]
+            if not self._waiting and (end := self._given.get()) is not None:
+                self._waiting.append(end)
+                self._closing.wait(GATHERING)
             try:
                 self.flush()
             except (RedisError, OSError):
