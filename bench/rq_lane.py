@@ -3,10 +3,10 @@
     PYTHONPATH=. python bench/rq_lane.py                          # on SQLite
     PYTHONPATH=. python bench/rq_lane.py --ledger postgresql --only drain --json
 
-Drain: jobs that do nothing wait in the queue before a worker takes the first; ours, raw `SimpleWorker`
-and raw `Worker` in turn, on the same server. Two: the same jobs, one process of ours and two in
-turn. I/O: jobs that wait for 50 ms. Pickup: one job at a time to a worker that waits, from before
-the dispatch, or the enqueue, to its first line; one of each in turn.
+Drain: jobs that do nothing wait in the queue before a worker takes the first; ours, raw
+`SimpleWorker` and raw `Worker` in turn, on the same server. Two: the same jobs, one process of ours
+and two in turn. I/O: jobs that wait for 50 ms. Pickup: one job at a time to a worker that waits,
+from before the dispatch, or the enqueue, to its first line; one of each in turn.
 """
 
 import argparse
@@ -142,7 +142,7 @@ class RqLane:
         return Drained(jobs / seconds, cpu / jobs)
 
     def pickups(self, count: int) -> Mapping[str, Sequence[float]]:
-        """Return how many milliseconds each of `count` jobs waited, by the worker that waited for it."""
+        """Return how many milliseconds jobs waited, by the worker that waited for them."""
         starts = Path(os.environ[STARTS])
         starts.touch()
         queues = {kind: Queue(f"pickup-{kind.lower()}", connection=self._redis) for kind in RAW}
@@ -273,7 +273,9 @@ def picked_up(lane: RqLane, count: int, ledger: str) -> Iterator[Row]:
         ratio = statistics.median(times["failsoft"]) / statistics.median(times[kind])
         name = f"RQ lane, idle pickup p50, beside {kind}"
         yield at_most(name, limit, [ratio], ledger=ledger, details=details)
-    yield at_most("RQ lane, idle pickup p99", PICKUP_P99, [_p99(times["failsoft"])], "ms", ledger=ledger)
+    yield at_most(
+        "RQ lane, idle pickup p99", PICKUP_P99, [_p99(times["failsoft"])], "ms", ledger=ledger
+    )
 
 
 def _p99(times: Sequence[float]) -> float:

@@ -88,11 +88,11 @@ MATRIX = tuple(
 #: These take a lease and more.
 SLOW = frozenset({"stop", "hang"})
 #: What `make test` does of every action but to raise, which it does everywhere: the six points of
-#: F14 and F15, a renewal, a rescue, an offer.
+#: F14 and F15, a renewal, a rescue, an offer, a take.
 SLICE = frozenset(
     {
         *("claim.before", "claim.after", "body.before", "body.after", "step.after"),
-        *("conclude.before", "renew.before", "recover.before", "engine.after"),
+        *("conclude.before", "renew.before", "recover.before", "engine.after", "take.after"),
     }
 )
 

@@ -1,6 +1,6 @@
 """Every crash point, with everything that can happen there, in real processes.
 
-`make test` raises at every point, and does all the rest at nine; the whole matrix is
+`make test` raises at every point, and does all the rest at ten; the whole matrix is
 `make test ARGS="-m long"`. Cells are played in waves: each scenario's
 job is there for one point, and whichever job, or worker, gets there first has the misfortune.
 """

@@ -1,9 +1,9 @@
 """The named points at which a test lets a process crash, hang, stand still or lose a reply.
 
 Every boundary of the protocol is one: before and after each commit, each look at a step, each
-body of a step, each offer to an engine, each take from one, each acknowledgement. Nothing happens at a point unless
-a test's own program has put something there: no setting, no environment variable that the
-product reads and no message can. Otherwise a point costs one call of a function.
+body of a step, each offer to an engine, each take from one, each acknowledgement. Nothing happens
+at a point unless a test's own program has put something there: no setting, no environment variable
+that the product reads and no message can. Otherwise a point costs one call of a function.
 """
 
 from collections.abc import Callable

@@ -151,7 +151,8 @@ class Registries:
         Raises:
             RedisError: Redis did not answer.
         """
-        words = EXECUTION_TTL, *_moment(), *(job.key for job in held)
+        words: list[bytes | str | float] = [EXECUTION_TTL, *_moment()]
+        words += [job.key for job in held]
         found: Any = self._renew(self._keys, words)
         return int(found)
 

@@ -25,4 +25,3 @@ def waiting_messages(client: Any, key: str) -> Iterator[WaitingMessage]:
             with suppress(MessageRejectedError, ValueError, TypeError, AttributeError):
                 message = Message.from_wire(message_of(data or b""))
                 yield WaitingMessage(message, utcparse(created_at.decode()))
-

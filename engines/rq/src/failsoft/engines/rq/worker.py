@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from redis import Redis
@@ -155,7 +154,7 @@ class SlotWorker(BaseWorker):
                 thread.stop()
 
     def _serve(self) -> None:
-        """Take as many jobs as there are free slots; wait for a while if there is none of either."""
+        """Take as many jobs as there are free slots; wait a while if there is none of either."""
         self._keep_up()
         free = self._reserve()
         taken: Sequence[Taken] = ()
@@ -186,7 +185,9 @@ class SlotWorker(BaseWorker):
         elif self._is_empty:
             try:
                 # To the place where it was: a reply that is lost loses no job.
-                self.connection.blmove(self._queue.key, self._queue.key, BLOCK_SECONDS, "LEFT", "LEFT")
+                self.connection.blmove(
+                    self._queue.key, self._queue.key, BLOCK_SECONDS, "LEFT", "LEFT"
+                )
             except ReplyTooLargeError:
                 # The id of a stranger's, which the next script deletes.
                 return
@@ -195,7 +196,8 @@ class SlotWorker(BaseWorker):
         """Take jobs; also without a free slot, for heartbeats depend on an answer of Redis."""
         reached("take.before")
         batch = self._registries.take(most)
-        reached("take.after")
+        if batch.jobs:
+            reached("take.after")
         self._answered_at = time.monotonic()
         self._note_suspension(batch.is_suspended)
         self._is_empty = len(batch.jobs) + batch.refused < most
@@ -206,7 +208,7 @@ class SlotWorker(BaseWorker):
         self._held.update((job.key, job) for job in batch.jobs)
         return batch.jobs
 
-    def _note_suspension(self, suspended: bool) -> None:  # noqa: FBT001 - what Redis says
+    def _note_suspension(self, suspended: bool) -> None:
         if suspended:
             self.set_state(WorkerStatus.SUSPENDED)
         elif self._suspended and not self._held:
