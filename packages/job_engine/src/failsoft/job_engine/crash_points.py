@@ -13,9 +13,9 @@ COMMITS = (
     *("dispatch", "claim", "begin", "step", "conclude", "renew"),
     *("offer", "reoffer", "recover", "park", "exhaust", "postpone", "cancel"),
 )
-#: What happens outside the ledger: a step's body, an offer to an engine, the taking of messages
-#: from one, an acknowledgement.
-DEEDS = ("body", "engine", "take", "ack")
+#: What happens outside the ledger: the taking of messages from an engine, an acknowledgement, an
+#: offer to an engine, a step's body.
+DEEDS = ("take", "ack", "engine", "body")
 
 #: Every point there is.
 POINTS = tuple(f"{name}.{side}" for name in (*COMMITS, *DEEDS) for side in ("before", "after"))
