@@ -14,6 +14,7 @@ from failsoft.testing import (
     EngineSuite,
     ServerlessEngineSuite,
     WorkerBench,
+    WorkerSuite,
 )
 from tests.contract.engine_setups import (
     DramatiqBench,
@@ -69,7 +70,7 @@ class TestDramatiqEngineOnValkey(EngineSuite):
             yield bench
 
 
-class TestRqWorker(BasicWorkerSuite):
+class TestRqWorker(WorkerSuite):
     @pytest.fixture
     def bench(self, valkey: Valkey) -> Iterator[WorkerBench]:
         with closing(RqBench(valkey)) as bench:

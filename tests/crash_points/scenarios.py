@@ -109,9 +109,11 @@ def claim(deployment: Deployment, job: JobRecord, lease: timedelta = BRIEF) -> N
     assert deployment.app.ledger.claim(ticket) is not None
 
 
+#: The points that every job reaches.
+RUN_THROUGH = ("take", "claim", "begin", "step", "conclude", "body", "ack")
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
-        **{name: Scenario(run) for name in ("claim", "begin", "step", "conclude", "body", "ack")},
+        **{name: Scenario(run) for name in RUN_THROUGH},
         "dispatch": Scenario(dispatch, dispatch_again),
         "engine": Scenario(dispatch, dispatch_again),
         "renew": Scenario(run_slowly),

@@ -6,6 +6,7 @@ CONTRACT = ("tests/contract/test_ledgers.py", "-k", "Sqlite")
 _LEDGER = "packages/ledger/src/failsoft/ledger"
 _DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
 _CORE = "packages/job_engine/src/failsoft/job_engine"
+_RQ = "engines/rq/src/failsoft/engines/rq"
 _INNGEST = "engines/inngest/src/failsoft/engines/inngest"
 _COMPARED = '_column(name) == bindparam(f"at_{name}") for name in sorted(guard)'
 _ANY = """(_column(name) == bindparam(f"at_{name}"))
@@ -289,5 +290,32 @@ BREAKS = (
         "info.c.key == MINIMUM, info.c.value >= REVISION",
         "info.c.key == MINIMUM",
         ("tests/integration/upgrades/test_growth.py", "-k", "until_it_is_gone and sqlite"),
+    ),
+    Break(
+        "RQ-04",
+        "jobs whose take was not answered are forgotten",
+        f"{_RQ}/scripts.py",
+        "        put_back(id)\n        count = count + 1\n",
+        "        count = count + 1\n",
+        ("tests/contract/test_rq_lost_replies.py", "-k", "take"),
+    ),
+    Break(
+        "RQ-04",
+        "of a batch that was taken one job is not begun",
+        f"{_RQ}/worker.py",
+        "        for job in taken:\n",
+        "        for job in taken[:-1] or taken:\n",
+        ("tests/contract/test_rq_lost_replies.py", "-k", "end_was_not"),
+    ),
+    Break(
+        "R13",
+        "a job ends in RQ before its end is committed",
+        f"{_RQ}/worker.py",
+        "            self._ends.put(self._process(job, wire))\n",
+        "            self._ends.put(End(job, Became.DONE))\n            self._process(job, wire)\n",
+        (
+            *("tests/contract/test_rq_states.py", "tests/contract/test_engines.py"),
+            *("-k", "finished or (RqWorker and not_decided)"),
+        ),
     ),
 )
