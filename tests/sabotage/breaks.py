@@ -5,9 +5,11 @@ from dataclasses import dataclass
 CONTRACT = ("tests/contract/test_ledgers.py", "-k", "Sqlite")
 _LEDGER = "packages/ledger/src/failsoft/ledger"
 _DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
+_WORKER = "apps/worker/src/failsoft/worker"
 _CORE = "packages/job_engine/src/failsoft/job_engine"
 _RQ = "engines/rq/src/failsoft/engines/rq"
 _INNGEST = "engines/inngest/src/failsoft/engines/inngest"
+_KEEPER = ("tests/unit/worker/attempts/test_lease_keeper.py",)
 _COMPARED = '_column(name) == bindparam(f"at_{name}") for name in sorted(guard)'
 _ANY = """(_column(name) == bindparam(f"at_{name}"))
         | ((jobs.c.id if %s else jobs.c.id + "-") == bindparam("at_id"))
@@ -317,5 +319,21 @@ BREAKS = (
             *("tests/contract/test_rq_states.py", "tests/contract/test_engines.py"),
             *("-k", "finished or (RqWorker and not_decided)"),
         ),
+    ),
+    Break(
+        "rule 12",
+        "an attempt does not wake the thread that renews its lease",
+        f"{_WORKER}/attempts/lease_keeper.py",
+        "        self._renewer.wake_within(held.next_renewal() - now)\n",
+        "",
+        _KEEPER,
+    ),
+    Break(
+        "rule 13",
+        "the thread that stops attempts sleeps on while their leases run out",
+        f"{_WORKER}/attempts/lease_keeper.py",
+        "return min(self.times_out_at, self.stale_at)",
+        "return self.times_out_at",
+        _KEEPER,
     ),
 )
