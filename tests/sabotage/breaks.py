@@ -7,9 +7,9 @@ _LEDGER = "packages/ledger/src/failsoft/ledger"
 _DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
 _CORE = "packages/job_engine/src/failsoft/job_engine"
 _INNGEST = "engines/inngest/src/failsoft/engines/inngest"
-_COMPARED = '_column(name) == bindparam(f"at_{name}") for name in sorted(guard)'
-_ANY = """(_column(name) == bindparam(f"at_{name}"))
-        | ((jobs.c.id if %s else jobs.c.id + "-") == bindparam("at_id"))
+_COMPARED = '_column(name) == given(f"at_{name}") for name in sorted(guard)'
+_ANY = """(_column(name) == given(f"at_{name}"))
+        | ((jobs.c.id if %s else jobs.c.id + "-") == given("at_id"))
         for name in sorted(guard)"""
 
 
