@@ -1,4 +1,4 @@
-"""Threads that write to PostgreSQL at the same time share a statement, and no other's misfortune."""
+"""Threads that write to PostgreSQL at the same time share a statement; each has its own fence."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor

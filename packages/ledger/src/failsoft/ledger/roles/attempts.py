@@ -84,7 +84,7 @@ class SqlAttempts(SqlRole):
         row = self._database.write_one(
             lambda c: compare_and_set(c, CLAIM, unlimited),
             "claim",
-            joint=lambda: joint(CLAIM, unlimited),
+            joint=partial(joint, CLAIM, unlimited),
         )
         if row is not None:
             return rows.claim(row, ticket.worker)
@@ -137,7 +137,7 @@ class SqlAttempts(SqlRole):
             row = self._database.write_one(
                 lambda c: apply.apply_alone(c, conclusion.transition, change),
                 "conclude",
-                joint=lambda: apply.joint_alone(conclusion.transition, change),
+                joint=partial(apply.joint_alone, conclusion.transition, change),
             )
             if row is not None:
                 return JobState(row.state)

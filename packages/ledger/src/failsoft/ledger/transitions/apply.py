@@ -41,7 +41,7 @@ def apply_alone(raw: RawConnection, transition: Transition, change: Change) -> A
     return compare_and_set(raw, transition, _alone(transition, change))
 
 
-def joint_alone(transition: Transition, change: Change) -> JointWrite[AnyRow] | None:
+def joint_alone(transition: Transition, change: Change) -> JointWrite[AnyRow | None] | None:
     """Return the same as a part of a statement for several attempts; see `joint`."""
     return joint(transition, _alone(transition, change))
 

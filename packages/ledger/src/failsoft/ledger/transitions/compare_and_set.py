@@ -84,7 +84,7 @@ def compare_and_set(
     return row
 
 
-def joint(transition: Transition, change: Change) -> JointWrite[AnyRow] | None:
+def joint(transition: Transition, change: Change) -> JointWrite[AnyRow | None] | None:
     """Return a transition of an attempt as a part of a statement that makes several.
 
     None where it keeps an error or a bounded moment, which few do.
