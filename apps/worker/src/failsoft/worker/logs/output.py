@@ -65,6 +65,9 @@ _BLOCKS = ("stack_info", "exception")
 #: What every record has of its own; everything else of it is a fact.
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", KIND}
 
+#: Shows what JSON does not know as Python would.
+_ENCODER = json.JSONEncoder(default=repr)
+
 #: Libraries that say more than Failsoft needs, with the least level that is logged.
 _LOUD = dict.fromkeys(("alembic", "httpx", "watchfiles"), logging.WARNING)
 #: What every line has.
@@ -140,7 +143,7 @@ class _JsonFormatter(structlog.stdlib.ProcessorFormatter):
             **facts,
             "timestamp": f"{moment.isoformat()}Z",
         }
-        return json.dumps(_without_secrets(None, "", line), default=repr)
+        return _ENCODER.encode(_without_secrets(None, "", line))
 
 
 def _formatter(*, as_json: bool) -> logging.Formatter:
@@ -275,9 +278,15 @@ def _fields(event: Event) -> dict[str, Any]:
 
 
 def _emit(kind: str, text: str, fields: Mapping[str, Any]) -> None:
+    level = level_of(kind)
+    if not logger.isEnabledFor(level):
+        return
     # The text is no format string, as it may contain per cent signs; `extra` must not have the
-    # logging module's own names, as "message", "name" or "args".
-    logger.log(level_of(kind), "%s", text, extra={KIND: kind, **fields})
+    # logging module's own names, as "message", "name" or "args". The record is made here, as
+    # `logger.log` would search the stack for this very line.
+    extra = {KIND: kind, **fields}
+    record = logger.makeRecord(logger.name, level, __file__, 0, "%s", (text,), None, extra=extra)
+    logger.handle(record)
 
 
 def _emit_count(kind: str, fields: Mapping[str, Any]) -> None:
