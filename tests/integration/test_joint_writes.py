@@ -1,5 +1,6 @@
 """Threads that write to PostgreSQL at the same time share a statement; each has its own fence."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -9,9 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from failsoft.job_engine.attempt.interrupts import Fenced
-from failsoft.job_engine.records.job import Claim, JobRecord
+from failsoft.job_engine.crash_points import HOOKS
+from failsoft.job_engine.records.job import Claim, JobRecord, Ticket
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
@@ -155,6 +158,51 @@ def test_an_end_that_the_database_refuses_keeps_no_other_from_ending(
     for number in (0, 1, 3, 4):
         assert ends[number].result(PATIENCE) == "succeeded"
     expect_running(ledger, claims[3])
+
+
+@pytest.mark.parametrize("point", ["claim.after", "conclude.after"])
+def test_what_a_batch_has_committed_is_found_again_where_its_answer_is_lost(
+    ledger: SqlLedger, threads: ThreadPoolExecutor, point: str
+) -> None:
+    records = offered(ledger)
+    tickets = [fixtures.ticket(record) for record in records]
+
+    def whole(ticket: Ticket) -> str:
+        claim = ledger.claim(ticket)
+        assert claim is not None
+        assert claim.claim_id == ticket.claim_id
+        return conclude(ledger, claim)
+
+    with answers_lost(point) as lost:
+        first, *others = [lambda each=each: whole(each) for each in tickets]
+        found = [each.result(PATIENCE) for each in all_at_once(ledger, threads, first, others)]
+
+    assert found == ["succeeded"] * len(others)
+    assert len(lost) == CROWD
+    assert ended_in_all(ledger) == CROWD
+    for record in records:
+        assert [each.outcome for each in ledger.attempts(record.id)] == ["succeed"]
+        fixtures.expect_sound_history(ledger, record.id)
+
+
+@contextmanager
+def answers_lost(point: str) -> Iterator[set[int]]:
+    """Lose the answer at a crash point, once for each thread; the threads are returned."""
+    lost = set[int]()
+
+    def lose(reached: str) -> None:
+        thread = threading.get_ident()
+        if reached == point and thread not in lost:
+            lost.add(thread)
+            error = OperationalError("a statement", None, ConnectionError("a lost answer"))
+            error.connection_invalidated = True
+            raise error
+
+    HOOKS.append(lose)
+    try:
+        yield lost
+    finally:
+        HOOKS.remove(lose)
 
 
 def offered(ledger: SqlLedger) -> Sequence[JobRecord]:
