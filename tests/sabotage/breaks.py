@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 CONTRACT = ("tests/contract/test_ledgers.py", "-k", "Sqlite")
+_JOINT = "tests/integration/test_joint_writes.py"
 _LEDGER = "packages/ledger/src/failsoft/ledger"
 _DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
 _WORKER = "apps/worker/src/failsoft/worker"
@@ -10,9 +11,9 @@ _CORE = "packages/job_engine/src/failsoft/job_engine"
 _RQ = "engines/rq/src/failsoft/engines/rq"
 _INNGEST = "engines/inngest/src/failsoft/engines/inngest"
 _KEEPER = ("tests/unit/worker/attempts/test_lease_keeper.py",)
-_COMPARED = '_column(name) == bindparam(f"at_{name}") for name in sorted(guard)'
-_ANY = """(_column(name) == bindparam(f"at_{name}"))
-        | ((jobs.c.id if %s else jobs.c.id + "-") == bindparam("at_id"))
+_COMPARED = '_column(name) == given(f"at_{name}") for name in sorted(guard)'
+_ANY = """(_column(name) == given(f"at_{name}"))
+        | ((jobs.c.id if %s else jobs.c.id + "-") == given("at_id"))
         for name in sorted(guard)"""
 
 
@@ -335,5 +336,59 @@ BREAKS = (
         "return min(self.times_out_at, self.stale_at)",
         "return self.times_out_at",
         _KEEPER,
+    ),
+    Break(
+        "rule 6",
+        "a claim that a batch had to leave out counts as void",
+        f"{_LEDGER}/database/postgresql/batches.py",
+        "            if each.write.key in found:\n"
+        "                each.found = (found[each.write.key],)\n",
+        "            each.found = (found.get(each.write.key),)\n",
+        (_JOINT, "-k", "locked"),
+    ),
+    Break(
+        "rule 4",
+        "of a batch no claim compares its epoch",
+        f"{_LEDGER}/transitions/postgresql.py",
+        "        return given.c[name]\n\n    changed",
+        '        return jobs.c.epoch if name == "at_epoch" else given.c[name]\n\n    changed',
+        (_JOINT, "-k", "lost"),
+    ),
+    Break(
+        "rule 7",
+        "of a batch no step proves its authority",
+        f"{_LEDGER}/transitions/postgresql.py",
+        "statements.fence_with(lambda name: given.c[name])",
+        "statements.fence_with(lambda name: (jobs if name[3:] in jobs.c and name != 'at_id'"
+        " else given).c[name if name == 'at_id' else name[3:]])",
+        (_JOINT, "-k", "steps"),
+    ),
+    Break(
+        "rule 6",
+        "a record of Kafka is committed before the ledger has decided about it",
+        "engines/kafka/src/failsoft/engines/kafka/worker.py",
+        "self._slots.submit(record.value(), lambda is_decided: self._decide(record, is_decided))",
+        "self._decide(record, True), self._slots.submit(record.value(), lambda _: None)",
+        ("tests/contract/test_kafka.py", "-k", "not_decided"),
+    ),
+    Break(
+        "rule 15",
+        "a message of RabbitMQ is acknowledged before its end is committed",
+        "engines/dramatiq/src/failsoft/engines/dramatiq/worker.py",
+        "            post.process(wire)\n",
+        "            threading.Thread(target=post.process, args=(wire,)).start()\n",
+        (
+            "tests/contract/test_engines.py",
+            "-k",
+            "DramatiqWorkerOnRabbitmq and no_more",
+        ),
+    ),
+    Break(
+        "DQ-02",
+        "one frame acknowledges messages of RabbitMQ that are still processed",
+        "engines/dramatiq/src/failsoft/engines/dramatiq/rabbitmq_consumer.py",
+        "            first_open = min(self.known_tags, default=None)\n",
+        "            first_open = None\n",
+        ("tests/contract/test_engines.py", "-k", "ends_before_an_earlier"),
     ),
 )

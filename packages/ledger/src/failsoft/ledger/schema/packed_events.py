@@ -112,13 +112,14 @@ def _beginning(state: JobState, kind: str, actor: str) -> str:
     return f"{json.dumps(_STATES[state] + _KINDS.get(kind, kind))},{json.dumps(actor)}"
 
 
-def appended(epoch: ColumnElement[int]) -> ColumnElement[str]:
-    """Return the history of a row with one more event, of the parameter `packed`.
+def appended(epoch: ColumnElement[int], packed: ColumnElement[str]) -> ColumnElement[str]:
+    """Return the history of a row with one more event.
 
     A row without a history gets none: its events are rows of their own.
 
     Args:
         epoch: The row's epoch after the change.
+        packed: The `rest` of the event.
     """
     numbers: Iterable[ColumnElement[Any]] = (
         jobs.c.events + 1,
@@ -128,7 +129,7 @@ def appended(epoch: ColumnElement[int]) -> ColumnElement[str]:
     line: ColumnElement[Any] = jobs.c.history.concat(_COMMA).concat(_OPEN)
     for number in numbers:
         line = line.concat(cast(number, Text)).concat(_COMMA)
-    line = line.concat(bindparam("packed", type_=Text))
+    line = line.concat(packed)
     return case((jobs.c.events < MOST, line), else_=jobs.c.history)
 
 
