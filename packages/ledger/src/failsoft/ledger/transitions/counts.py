@@ -8,9 +8,9 @@ the difference is what is there. What has not ended is counted by the index of i
 from collections.abc import Mapping
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
-    Integer,
     cast,
     func,
     literal,
@@ -36,7 +36,7 @@ def _rows(state: JobState) -> ColumnElement[int]:
 
 
 def _sum(column: ColumnElement[int], of: ColumnElement[bool]) -> ColumnElement[int]:
-    return select(cast(func.coalesce(func.sum(column), 0), Integer)).where(of).scalar_subquery()
+    return select(cast(func.coalesce(func.sum(column), 0), BigInteger)).where(of).scalar_subquery()
 
 
 def _counted(state: JobState) -> ColumnElement[int]:
