@@ -78,13 +78,13 @@ def lose_the_message(deployment: Deployment, workers: ReplacedWorkers, job_id: s
 
 
 def lose_the_worker(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
-    record(deployment, job_id)
+    record(deployment, job_id, HOUR)
     claim(deployment, deployment.app.ledger.get(job_id))
 
 
 def lose_every_worker(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     """Lose two leases by hand; the rescuers find the third."""
-    record(deployment, job_id)
+    record(deployment, job_id, HOUR)
     for _ in range(2):
         claim(deployment, deployment.app.ledger.get(job_id), HOUR)
         deployment.app.ledger.offer(
@@ -99,9 +99,9 @@ def wait_in_a_queue(deployment: Deployment, workers: ReplacedWorkers, job_id: st
     deployment.app.dispatcher.dispatch(waiting, SCRIPT, job_id=job_id)
 
 
-def record(deployment: Deployment, job_id: str) -> None:
+def record(deployment: Deployment, job_id: str, pickup: timedelta = BRIEF) -> None:
     new = NewJob(job_id, crossing.name, "threads", SCRIPT.model_dump_json(), "0" * 64)
-    deployment.app.ledger.record_job(new, OfferPlan("rq", BRIEF))
+    deployment.app.ledger.record_job(new, OfferPlan("rq", pickup))
 
 
 def claim(deployment: Deployment, job: JobRecord, lease: timedelta = BRIEF) -> None:
