@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-outages bench-steps bench-growth bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
