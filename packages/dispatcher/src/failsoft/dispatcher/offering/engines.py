@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import TypeVar
 
 from failsoft.dispatcher.offering.bounded_caller import Caller
@@ -29,6 +30,7 @@ from failsoft.job_engine.ports.engine import (
     EngineAdapter,
     EngineHealth,
     Owner,
+    PunctualEngineAdapter,
 )
 from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.telemetry import Event, Listener
@@ -39,12 +41,17 @@ T = TypeVar("T")
 PROBE_BUDGET = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Engine:
     """An engine adapter with the caller that keeps its deadline."""
 
     adapter: EngineAdapter
     caller: Caller
+
+    @cached_property
+    def punctual(self) -> PunctualEngineAdapter | None:
+        """The adapter, if it keeps deadlines by itself."""
+        return self.adapter if isinstance(self.adapter, PunctualEngineAdapter) else None
 
 
 class EngineSet:
@@ -105,10 +112,13 @@ class EngineSet:
         Raises:
             EngineError: It was not taken, or may not have been.
         """
-        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
+        called = self._engines[engine]
         try:
             reached("engine.before")
-            caller.call(lambda: self._offer(adapter, message, queue, deadline), deadline)
+            if not self._offered_at_once(called, message, queue, deadline):
+                called.caller.call(
+                    lambda: self._offer(called.adapter, message, queue, deadline), deadline
+                )
             reached("engine.after")
         except EngineError as error:
             self._note(engine, queue, error)
@@ -139,6 +149,15 @@ class EngineSet:
         for each in dict.fromkeys(answer for answer in found if answer is not None):
             self._note(engine, queue, each)
         return found
+
+    def _offered_at_once(
+        self, engine: Engine, message: Message, queue: QueueProfile, deadline: Deadline
+    ) -> bool:
+        """Offer in this thread where nothing can keep it beyond the deadline."""
+        punctual = engine.punctual
+        if punctual is None or not self._owners.is_known(engine.adapter):
+            return False
+        return punctual.offer_at_once(message, queue, deadline)
 
     def _offer(
         self, adapter: EngineAdapter, message: Message, queue: QueueProfile, deadline: Deadline
