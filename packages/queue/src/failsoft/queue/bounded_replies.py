@@ -146,12 +146,14 @@ class _BoundedConnection:
 
 
 def bound(pool: ConnectionPool) -> None:
-    """Let every connection that a pool makes from now on refuse replies that are too large."""
+    """Let every connection that a pool makes from now on be bounded."""
     pool.connection_class = _bounded_connection(pool.connection_class)
 
 
 @cache
 def _bounded_connection(kind: Any) -> Any:
+    if issubclass(kind, _BoundedConnection):
+        return kind
     return type(f"Bounded{kind.__name__}", (_BoundedConnection, kind), {})
 
 

@@ -45,7 +45,7 @@ class EnqueueTemplate:
     def __init__(self, queue: Queue) -> None:
         """Read from a job of the installed RQ what all of them have."""
         self.queue: Queue = queue
-        fields = new_job("", {}, queue).to_dict()
+        fields = new_job("any", {}, queue).to_dict()
         fixed = {
             name: value
             for name, value in fields.items()

@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from failsoft.engine_api import Deadline
+from failsoft.queue.bounded_replies import bound
 
 #: How many are kept at hand; others go back to the client's pool.
 MOST_READY = 8
@@ -24,6 +25,7 @@ class ReadyConnections:
 
     def __init__(self, client: Redis) -> None:
         self._pool: Any = client.connection_pool
+        bound(self._pool)
         self._reset()
 
     def take(self) -> Any | None:

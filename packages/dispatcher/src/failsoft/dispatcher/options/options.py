@@ -135,7 +135,7 @@ def new_job(
     text = encode_payload(payload, definition.payload_type, MAX_PAYLOAD_BYTES)
     limits = _limits(definition, payload, options)
     job_id = options.get("job_id") or ids(clock)
-    new = replace(_plain_job(definition, text, options, job_id), limits=limits)
+    new = _plain_job(definition, text, options, job_id, limits)
     identity = identity_of(definition, options)
     return new if identity is None else _with_identity(new, identity, payload, options)
 
@@ -190,7 +190,7 @@ def _with_identity(
 
 
 def _plain_job(
-    definition: AnyDefinition, text: str, options: DispatchOptions, job_id: str
+    definition: AnyDefinition, text: str, options: DispatchOptions, job_id: str, limits: Limits
 ) -> NewJob:
     return NewJob(
         id=job_id,
@@ -209,6 +209,7 @@ def _plain_job(
         follow_ups=follow_ups_of(definition).text,
         expires_at=options.get("expires_at"),
         expires_in=options.get("expires_in"),
+        limits=limits,
     )
 
 
