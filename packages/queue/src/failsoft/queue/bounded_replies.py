@@ -8,8 +8,9 @@ redis-py's timeouts bound each wait for a byte, so that a reply which trickles i
 all. `exchange` bounds a request and its replies as a whole.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from redis import ConnectionPool
@@ -23,6 +24,8 @@ from failsoft.engine_api import Deadline
 #: No reply is longer, in bytes, with all its elements. The longest that is read on purpose is the
 #: list of a registry of RQ's.
 MAX_REPLY_BYTES = 2 * 1024 * 1024
+#: How many requests are sent together. Their replies, which are read last, are a few bytes each.
+_AT_ONCE = 50
 
 
 class ReplyTooLargeError(RedisConnectionError):
@@ -117,8 +120,10 @@ class _BoundedConnection:
             parser_class = _RESP3Parser if is_resp3 else _RESP2Parser
         super().set_parser(_bounded_parser(parser_class))  # type: ignore[misc]  # of the class beside this
 
-    def exchange(self, requests: Sequence[bytes], deadline: Deadline) -> list[Any]:
+    def exchange(self, requests: Iterable[bytes], deadline: Deadline) -> list[Any]:
         """Send packed requests and return their replies, an error of the server's as what it is.
+
+        Some are on their way while the next are made.
 
         Raises:
             TimeoutError: The time was up before anything was sent.
@@ -128,8 +133,11 @@ class _BoundedConnection:
         timed.deadline = deadline
         timed.settimeout(left)
         try:
-            self.send_packed_command([b"".join(requests)])  # type: ignore[attr-defined]  # likewise
-            replies = [self._reply() for _ in requests]
+            sent, rest = 0, iter(requests)
+            while some := list(islice(rest, _AT_ONCE)):
+                self.send_packed_command([b"".join(some)])  # type: ignore[attr-defined]  # likewise
+                sent += len(some)
+            replies = [self._reply() for _ in range(sent)]
         except BaseException:
             # An interrupt, too, leaves replies behind that are no answer to the next request.
             self.disconnect()  # type: ignore[attr-defined]  # likewise

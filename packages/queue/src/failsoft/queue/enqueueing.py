@@ -6,13 +6,13 @@ takes longer than Redis takes to carry the request out.
 
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from hashlib import sha1
 from typing import Any
 
 from rq import Queue
 from rq.scripts import UNIQUE_ENQUEUE_SCRIPT
 from rq.serializers import JSONSerializer
-from rq.utils import now, utcformat
 
 from failsoft.queue.safe_job import ENTRY_POINT, SafeJob, new_job
 
@@ -69,7 +69,7 @@ class EnqueueTemplate:
             with_script: Whether it brings RQ's script along; a Redis that does not know it refuses
                 the other form.
         """
-        own_id, moment = _bulk(message_id.encode()), _bulk(utcformat(now()).encode())
+        own_id, moment = _bulk(message_id.encode()), _bulk(_moment())
         data = JSONSerializer.dumps((ENTRY_POINT, None, [wire], {}))
         return b"".join(
             (
@@ -96,6 +96,11 @@ def compressed(data: bytes) -> bytes:
     """Return what `zlib.compress` returns for data of the size of a message."""
     deflate = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL)
     return _HEADER + (deflate.compress(data) + deflate.flush())[len(_HEADER) :]
+
+
+def _moment() -> bytes:
+    # As RQ writes it by `strftime`, which takes five times as long.
+    return datetime.now(UTC).isoformat(timespec="microseconds").encode()[:-6] + b"Z"
 
 
 def _bulk(value: bytes) -> bytes:

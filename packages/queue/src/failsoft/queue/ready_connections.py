@@ -7,7 +7,7 @@ deadline. A request on a connection that is there has one, so it needs no thread
 import os
 import select
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from redis import Redis
@@ -79,7 +79,7 @@ class ReadyConnections:
         return reply
 
     def exchange(
-        self, connection: Any, requests: Sequence[bytes], deadline: Deadline
+        self, connection: Any, requests: Iterable[bytes], deadline: Deadline
     ) -> Sequence[Any]:
         """Return the replies to packed requests, a refusal as the error that it is.
 

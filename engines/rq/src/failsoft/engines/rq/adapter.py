@@ -78,11 +78,11 @@ class RqEngine:
     ) -> Sequence[EngineError | None]:
         """Enqueue messages in one round trip for all of them."""
         template, connection = self._template(queue), self._connected()
-        requests = [
+        requests = (
             # The first brings the script along that the others name.
             template.request(self._id(each), each.to_wire(), with_script=each is messages[0])
             for each in messages
-        ]
+        )
         with errors_of_answers():
             replies = self._ready.exchange(connection, requests, deadline)
         # 0 means that this very offer is in the queue already (RS-01).

@@ -99,5 +99,6 @@ class Breakers:
     @property
     def any_open(self) -> bool:
         """Whether anything is to be probed."""
-        lanes = (breaker for breaker, _ in self._lanes.values())
-        return any(breaker.is_open for breaker in (*self._engines.values(), *lanes))
+        if any(breaker.is_open for breaker in self._engines.values()):
+            return True
+        return bool(self._lanes) and any(breaker.is_open for breaker, _ in self._lanes.values())

@@ -260,10 +260,11 @@ class EngineSet:
 
     def watch_in_background(self) -> None:
         """Probe from a thread of its own while any breaker is open."""
+        if not self._any_open():
+            return
         with self._lock:
             self._is_closed = False
-            alive = self._prober is not None and self._prober.is_alive()
-            if alive or not self._any_open():
+            if self._prober is not None and self._prober.is_alive():
                 return
             self._prober = threading.Thread(target=self._watch, name="failsoft-prober", daemon=True)
             self._prober.start()

@@ -1,0 +1,186 @@
+"""Recording many jobs a set at a time: a statement for all, and not one for each.
+
+Only for jobs with which nothing but their ids can be in the way of another one. The others are
+recorded one by one (`insert.py`).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Insert,
+    TextClause,
+    bindparam,
+    column,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+
+from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.timestamps import now_us
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.tables import events
+from failsoft.ledger.transitions.insert import detail_of, extras_of, values_of
+
+Planned = tuple[NewJob, OfferPlan | None]
+
+
+class _Times(NamedTuple):
+    """The moments of a new job, as the ledger keeps them."""
+
+    created_at: int
+    run_at: int | None
+    pickup_by: int | None
+
+
+def is_plain(job: NewJob) -> bool:
+    """Return whether nothing but its id can be in the way of a job."""
+    return job.idempotency_key is None and not extras_of(job)
+
+
+def insert_many(
+    connection: Connection, given: Sequence[Planned], actor: str
+) -> Mapping[str, JobRecord]:
+    """Record plain jobs, no two of one id; return the new ones by their ids.
+
+    The id of one that is missing is taken.
+    """
+    new: dict[str, JobRecord] = {}
+    for offered in (True, False):
+        some = [(job, plan) for job, plan in given if (plan is not None) is offered]
+        if some:
+            new |= _insert(connection, some, actor, offered=offered)
+    return new
+
+
+def _insert(
+    connection: Connection, some: Sequence[Planned], actor: str, *, offered: bool
+) -> Mapping[str, JobRecord]:
+    values = [{**values_of(*each), "detail": detail_of(*each)} for each in some]
+    if connection.dialect.name == "postgresql":
+        parameters = {"given": json.dumps(values), "actor": actor}
+        found = connection.execute(_at_once(offered=offered), parameters)
+        times: Mapping[str, Any] = {row.id: row for row in found}
+    else:
+        times = _by_rows(connection, values, actor, offered=offered)
+    return {
+        job.id: rows.new_record(job, plan, times[job.id]) for job, plan in some if job.id in times
+    }
+
+
+def _by_rows(
+    connection: Connection, values: Sequence[Mapping[str, Any]], actor: str, *, offered: bool
+) -> Mapping[str, _Times]:
+    """Record jobs on SQLite; return the moments of the new ones."""
+    # No other transaction writes while this one does, so no id is taken after this look.
+    ids = json.dumps([each["id"] for each in values])
+    taken = set(connection.scalars(_TAKEN, {"ids": ids}))
+    new = [each for each in values if each["id"] not in taken]
+    if not new:
+        return {}
+    now: int = connection.scalar(_NOW) or 0
+    times = {each["id"]: _times(each, now, offered=offered) for each in new}
+    made = [{**each, **times[each["id"]]._asdict()} for each in new]
+    connection.execute(_insert_jobs(offered=offered), made)
+    connection.execute(
+        _insert_events(offered=offered),
+        [{"job_id": each["id"], "at": now, "actor": actor, "detail": each["detail"]} for each in new],
+    )
+    return times
+
+
+def _times(values: Mapping[str, Any], now: int, *, offered: bool) -> _Times:
+    wait = values["wait"]
+    ends = None if wait is None else now + wait
+    if offered:
+        return _Times(now, None, ends)
+    run_at = values["run_at"]
+    return _Times(now, ends if run_at is None else run_at, None)
+
+
+_NOW = select(now_us())
+_TAKEN = select(jobs.c.id).where(
+    jobs.c.id.in_(select(column("value")).select_from(func.json_each(bindparam("ids"))))
+)
+#: What the dispatch says of a job.
+_GIVEN = (
+    *("id", "name", "queue", "payload", "payload_sha", "priority", "engines", "tags"),
+    *("follow_ups", "waits_for", "version"),
+)
+_OF_OFFER = {"state": JobState.OFFERED.value, "epoch": 1, "events": 1}
+_OF_WAIT = {"state": JobState.SCHEDULED.value, "epoch": 0, "events": 1}
+
+
+def _fixed(*, offered: bool) -> Mapping[str, Any]:
+    return _OF_OFFER if offered else _OF_WAIT
+
+
+@lru_cache
+def _insert_jobs(*, offered: bool) -> Insert:
+    names = (*_GIVEN, "created_at", *(("engine", "pickup_by") if offered else ("run_at",)))
+    # The moments are whole numbers already.
+    given = {name: bindparam(name, type_=_plain_type(name)) for name in names}
+    return insert(jobs).values({**given, **_fixed(offered=offered)})
+
+
+@lru_cache
+def _insert_events(*, offered: bool) -> Insert:
+    given = {name: bindparam(name) for name in ("job_id", "actor", "detail")}
+    given["at"] = bindparam("at", type_=BigInteger())
+    fixed = _fixed(offered=offered)
+    return insert(events).values(
+        {**given, "n": 1, "kind": "dispatch", "state": fixed["state"], "epoch": fixed["epoch"]}
+    )
+
+
+def _plain_type(name: str) -> Any:
+    return BigInteger() if name in _Times._fields else jobs.c[name].type
+
+
+@lru_cache
+def _at_once(*, offered: bool) -> TextClause:
+    """Insert jobs and their first events on PostgreSQL in one statement; return their moments.
+
+    The jobs are one parameter, as JSON: the driver builds arrays of texts element by element.
+    """
+    kinds = {"priority": "integer", "version": "integer", "wait": "bigint", "run_at": "bigint"}
+    given = (*_GIVEN, "detail", "wait", "engine" if offered else "run_at")
+    typed = ", ".join(f"{name} {kinds.get(name, 'text')}" for name in given)
+    now = str(now_us().compile(dialect=postgresql.dialect())).replace("::bigint", "")
+    fixed = _fixed(offered=offered)
+    values = {name: name for name in _GIVEN} | {
+        "created_at": "now",
+        "state": f"'{fixed['state']}'",
+        "epoch": str(fixed["epoch"]),
+        "events": str(fixed["events"]),
+    }
+    if offered:
+        values |= {"engine": "engine", "pickup_by": "now + wait"}
+    else:
+        values |= {"run_at": "coalesce(run_at, now + wait)"}
+    return text(f"""
+        WITH given AS (
+            SELECT *, CAST({now} AS bigint) AS now
+            FROM json_to_recordset(CAST(:given AS json)) AS each ({typed})
+        ), job AS (
+            INSERT INTO {jobs.name} ({", ".join(values)})
+            SELECT {", ".join(values.values())} FROM given
+            ON CONFLICT DO NOTHING
+            RETURNING id, created_at, run_at, pickup_by
+        ), event AS (
+            INSERT INTO {events.name} (job_id, n, at, actor, kind, state, epoch, detail)
+            SELECT id, 1, now, :actor, 'dispatch', {values["state"]}, {values["epoch"]}, detail
+            FROM job JOIN given USING (id)
+        )
+        SELECT id, created_at, run_at, pickup_by FROM job
+    """)  # noqa: S608 - names of tables and columns, and states
