@@ -96,6 +96,10 @@ class EngineSet:
         """Return the breaker of an engine as a whole."""
         return self._breakers.of(engine)
 
+    def is_closed(self, engine: str) -> bool:
+        """Return whether an engine gets every offer, of every queue."""
+        return self._breakers.is_closed(engine)
+
     def blocking(self, engine: str, queue: str) -> Breaker | None:
         """Return the open breaker that keeps a queue's offers from an engine, if there is one."""
         return self._breakers.blocking(engine, queue)

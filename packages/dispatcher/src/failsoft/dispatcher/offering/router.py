@@ -163,6 +163,15 @@ class Router:
         """Whether any engine takes offers now."""
         return any(not self._engines.breaker(name).is_open for name in self._enabled(()))
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether jobs of one queue and the same engines are all routed alike for now.
+
+        No rule shares them by their ids, and no engine gets its share by chance.
+        """
+        closed = all(self._engines.is_closed(name) for name in self._preference)
+        return closed and not self._live.now().rules
+
     def is_paused(self, name: str, queue: str) -> bool:
         """Return whether a job of that name and queue is paused, and gets no offer."""
         return self._live.now().is_paused(name, queue)

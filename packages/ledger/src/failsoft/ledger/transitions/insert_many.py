@@ -26,10 +26,12 @@ from sqlalchemy.dialects import postgresql
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.compiled import execute_many
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
-from failsoft.ledger.schema.tables import events
+from failsoft.ledger.schema.tables import dispatch_attempts, events
+from failsoft.ledger.transitions import statements
 from failsoft.ledger.transitions.insert import detail_of, extras_of, values_of
 
 Planned = tuple[NewJob, OfferPlan | None]
@@ -63,6 +65,14 @@ def insert_many(
     return new
 
 
+def insert_tries(connection: Connection, tries: Sequence[Mapping[str, Any]]) -> None:
+    """Note what became of offers, unless it is noted."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_TRIES_AT_ONCE, {"given": json.dumps(tries)})
+    else:
+        execute_many(connection, statements.insert_try(connection.dialect.name), tries)
+
+
 def _insert(
     connection: Connection, some: Sequence[Planned], actor: str, *, offered: bool
 ) -> Mapping[str, JobRecord]:
@@ -91,11 +101,9 @@ def _by_rows(
     now: int = connection.scalar(_NOW) or 0
     times = {each["id"]: _times(each, now, offered=offered) for each in new}
     made = [{**each, **times[each["id"]]._asdict()} for each in new]
-    connection.execute(_insert_jobs(offered=offered), made)
-    connection.execute(
-        _insert_events(offered=offered),
-        [{"job_id": each["id"], "at": now, "actor": actor, "detail": each["detail"]} for each in new],
-    )
+    execute_many(connection, _insert_jobs(offered=offered), made)
+    happened = ({"job_id": each["id"], "at": now, "actor": actor, **each} for each in new)
+    execute_many(connection, _insert_events(offered=offered), happened)
     return times
 
 
@@ -147,16 +155,35 @@ def _plain_type(name: str) -> Any:
     return BigInteger() if name in _Times._fields else jobs.c[name].type
 
 
+_NOW_TEXT = str(now_us().compile(dialect=postgresql.dialect())).replace("::bigint", "")
+#: The given rows with the time. One parameter, as JSON: the driver builds arrays of texts element
+#: by element.
+_FROM_GIVEN = (
+    f"FROM (SELECT CAST({_NOW_TEXT} AS bigint) AS now) AS clock, "
+    "json_to_recordset(CAST(:given AS json)) AS each ({})"
+)
+_KINDS = {
+    **dict.fromkeys(("priority", "version", "epoch"), "integer"),
+    **dict.fromkeys(("wait", "run_at", "elapsed_us"), "bigint"),
+}
+
+
+def _typed(names: Sequence[str]) -> str:
+    return ", ".join(f"{name} {_KINDS.get(name, 'text')}" for name in names)
+
+
+_OF_TRY = ("job_id", "epoch", "engine", "stage", "outcome", "reason", "elapsed_us")
+_TRIES_AT_ONCE = text(f"""
+    INSERT INTO {dispatch_attempts.name} ({", ".join(_OF_TRY)}, at)
+    SELECT {", ".join(_OF_TRY)}, now {_FROM_GIVEN.format(_typed(_OF_TRY))}
+    ON CONFLICT DO NOTHING
+""")  # noqa: S608 - names of tables and columns
+
+
 @lru_cache
 def _at_once(*, offered: bool) -> TextClause:
-    """Insert jobs and their first events on PostgreSQL in one statement; return their moments.
-
-    The jobs are one parameter, as JSON: the driver builds arrays of texts element by element.
-    """
-    kinds = {"priority": "integer", "version": "integer", "wait": "bigint", "run_at": "bigint"}
+    """Insert jobs and their first events on PostgreSQL in one statement; return their moments."""
     given = (*_GIVEN, "detail", "wait", "engine" if offered else "run_at")
-    typed = ", ".join(f"{name} {kinds.get(name, 'text')}" for name in given)
-    now = str(now_us().compile(dialect=postgresql.dialect())).replace("::bigint", "")
     fixed = _fixed(offered=offered)
     values = {name: name for name in _GIVEN} | {
         "created_at": "now",
@@ -170,8 +197,7 @@ def _at_once(*, offered: bool) -> TextClause:
         values |= {"run_at": "coalesce(run_at, now + wait)"}
     return text(f"""
         WITH given AS (
-            SELECT *, CAST({now} AS bigint) AS now
-            FROM json_to_recordset(CAST(:given AS json)) AS each ({typed})
+            SELECT * {_FROM_GIVEN.format(_typed(given))}
         ), job AS (
             INSERT INTO {jobs.name} ({", ".join(values)})
             SELECT {", ".join(values.values())} FROM given
