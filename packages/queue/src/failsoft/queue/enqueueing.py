@@ -94,7 +94,9 @@ class EnqueueTemplate:
 
 def compressed(data: bytes) -> bytes:
     """Return what `zlib.compress` returns for data of the size of a message."""
-    deflate = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL)
+    deflate = zlib.compressobj(
+        zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL
+    )
     return _HEADER + (deflate.compress(data) + deflate.flush())[len(_HEADER) :]
 
 

@@ -44,17 +44,15 @@ class ReadyConnections:
         return None
 
     def connect(self) -> Any:
-        """Return a connection of the pool's, connected.
+        """Return a connection that is at hand, or one of the pool's, connected.
 
         Raises:
             RedisError: The server was not reached.
             OSError: Likewise.
         """
-        return self._pool.get_connection()
+        return self.take() or self._pool.get_connection()
 
-    def evaluate(
-        self, connection: Any, request: Callable[..., bytes], deadline: Deadline
-    ) -> Any:
+    def evaluate(self, connection: Any, request: Callable[..., bytes], deadline: Deadline) -> Any:
         """Return the reply to a script: named first, and sent if the server does not know it.
 
         Args:

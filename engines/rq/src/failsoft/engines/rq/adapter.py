@@ -99,9 +99,7 @@ class RqEngine:
 
         The worker notes the queue's name in RQ's set of queues.
         """
-        request = partial(
-            self._template(queue).request, self._id(message), message.to_wire()
-        )
+        request = partial(self._template(queue).request, self._id(message), message.to_wire())
         with errors_of_answers():
             # 0 means that this very offer is in the queue already (RS-01).
             self._ready.evaluate(connection, request, deadline)
