@@ -28,6 +28,8 @@ _BY_TEXT = b"$4\r\nEVAL\r\n$%d\r\n%b\r\n" % (
     len(UNIQUE_ENQUEUE_SCRIPT.encode()),
     UNIQUE_ENQUEUE_SCRIPT.encode(),
 )
+#: RQ leaves it untyped.
+_JSON: Any = JSONSerializer
 #: zlib's default header: a window of 32 KB.
 _HEADER = b"\x78\x9c"
 #: A window and a hash table that hold all of a message: zlib's own take 256 KB, and longer to
@@ -70,7 +72,7 @@ class EnqueueTemplate:
                 the other form.
         """
         own_id, moment = _bulk(message_id.encode()), _bulk(_moment())
-        data = JSONSerializer.dumps((ENTRY_POINT, None, [wire], {}))
+        data: bytes = _JSON.dumps((ENTRY_POINT, None, [wire], {}))
         return b"".join(
             (
                 self._head,

@@ -14,7 +14,6 @@ from typing import Any
 
 from pydantic import BaseModel, RootModel
 
-
 #: Made once: `json.dumps` makes an encoder for each call whose options are not its defaults.
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 

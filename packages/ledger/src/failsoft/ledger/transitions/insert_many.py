@@ -143,7 +143,7 @@ def _insert_jobs(*, offered: bool) -> Insert:
 
 @lru_cache
 def _insert_events(*, offered: bool) -> Insert:
-    given = {name: bindparam(name) for name in ("job_id", "actor", "detail")}
+    given: dict[str, Any] = {name: bindparam(name) for name in ("job_id", "actor", "detail")}
     given["at"] = bindparam("at", type_=BigInteger())
     fixed = _fixed(offered=offered)
     return insert(events).values(
@@ -155,7 +155,8 @@ def _plain_type(name: str) -> Any:
     return BigInteger() if name in _Times._fields else jobs.c[name].type
 
 
-_NOW_TEXT = str(now_us().compile(dialect=postgresql.dialect())).replace("::bigint", "")
+_POSTGRESQL: Any = postgresql
+_NOW_TEXT = str(now_us().compile(dialect=_POSTGRESQL.dialect())).replace("::bigint", "")
 #: The given rows with the time. One parameter, as JSON: the driver builds arrays of texts element
 #: by element.
 _FROM_GIVEN = (
@@ -177,7 +178,7 @@ _TRIES_AT_ONCE = text(f"""
     INSERT INTO {dispatch_attempts.name} ({", ".join(_OF_TRY)}, at)
     SELECT {", ".join(_OF_TRY)}, now {_FROM_GIVEN.format(_typed(_OF_TRY))}
     ON CONFLICT DO NOTHING
-""")  # noqa: S608 - names of tables and columns
+""")
 
 
 @lru_cache
