@@ -89,9 +89,9 @@ IS_PACKED: ColumnElement[bool] = and_(
     func.coalesce(jobs.c.history, "") != "", jobs.c.events <= MOST
 )
 #: Whether the first event of a job is put into its row: no older code is left that would miss it.
-_MAY_PACK = select(literal(1)).where(info.c.key == MINIMUM, info.c.value >= REVISION).exists()
+MAY_PACK = select(literal(1)).where(info.c.key == MINIMUM, info.c.value >= REVISION).exists()
 #: What a new job's history is, of the parameter `history`.
-FIRST: ColumnElement[str | None] = case((_MAY_PACK, bindparam("history", type_=Text)))
+FIRST: ColumnElement[str | None] = case((MAY_PACK, bindparam("history", type_=Text)))
 
 
 def first(state: JobState, actor: str, detail: Mapping[str, Any]) -> str:

@@ -54,18 +54,13 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         created_at=instant(row.created_at),
         run_at=None if run_at is None else instant(run_at),
         pickup_by=None if pickup_by is None else instant(pickup_by),
-        expires_at=_if_returned(row, "expires_at"),
+        # Only what was set is read back.
+        expires_at=instant(row.expires_at) if job.expires_at or job.expires_in else None,
         unique_key=job.unique.key if job.unique else None,
         unique_scope=job.unique.scope if job.unique else None,
-        unique_until=_if_returned(row, "unique_until"),
+        unique_until=instant(row.unique_until) if job.unique and job.unique.period else None,
         limits=job.limits,
     )
-
-
-def _if_returned(row: AnyRow, column: str) -> datetime | None:
-    # Only what was set is read back.
-    value = getattr(row, column, None)
-    return None if value is None else instant(value)
 
 
 def limits(row: AnyRow) -> Limits:

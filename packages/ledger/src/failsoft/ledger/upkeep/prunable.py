@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     Delete,
@@ -73,7 +74,7 @@ class Statements(NamedTuple):
     Attributes:
         newest: The place of the newest job that is one too many; takes `keep`.
         end: The last of the next `SPAN` jobs after a place.
-        count: How many of a span may be pruned.
+        how_many: How many of a span may be pruned.
         unremembered: The ids of those whose keys are to be remembered first; takes `limit`.
         oldest: The oldest that may be deleted, with their ends; takes `limit`.
         delete: Deletes those of some `ids` that still may be.
@@ -81,7 +82,7 @@ class Statements(NamedTuple):
 
     newest: AnySelect
     end: AnySelect
-    count: AnySelect
+    how_many: AnySelect
     unremembered: AnySelect
     oldest: AnySelect
     delete: Delete
@@ -89,7 +90,7 @@ class Statements(NamedTuple):
 
 _AT = type_coerce(jobs.c.finished_at, BigInteger)
 _ORDER = (jobs.c.finished_at, jobs.c.id)
-_LIMIT = bindparam("limit")
+_LIMIT: BindParameter[int] = bindparam("limit")
 
 #: The groups that were begun and not recorded to the end; nearly never any.
 _UNSEALED = (

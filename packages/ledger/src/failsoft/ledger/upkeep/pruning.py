@@ -128,7 +128,7 @@ class SqlPruner:
         kept, found, place = Kept(name, state, retention), 0, FIRST
         while place != LAST:
             here = self._database.read(partial(self._span, kept, place))
-            found += self._look(self._statements(kept).count, here)[0][0]
+            found += self._look(self._statements(kept).how_many, here)[0][0]
             place = Place(here["upto_at"], here["upto_id"])
         return found
 

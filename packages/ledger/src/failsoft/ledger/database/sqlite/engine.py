@@ -194,7 +194,7 @@ class Writer:
         write_queue: WriteQueue[RawConnection] | None = None,
     ) -> None:
         with self._raw_connections.take() as raw:
-            begin(raw.connection.dbapi_connection)
+            begin(raw.cursor)
             write.run(raw)
             if write_queue is not None:
                 # Only now: what has failed by then is this one's own.
