@@ -96,8 +96,8 @@ def two_row_commit(kind: str, url: str, folder: Path) -> Call:
     def call(_: int) -> None:
         own_id = f"{time.perf_counter_ns():032x}"
         cursor.execute(begin)
-        cursor.execute(f"INSERT INTO bench_one VALUES ({mark}, {mark})", (own_id, "x" * 200))
-        cursor.execute(f"INSERT INTO bench_two VALUES ({mark}, 1, {mark})", (own_id, "x" * 100))
+        cursor.execute(f"INSERT INTO bench_one VALUES ({mark}, {mark})", (own_id, "x" * 200))  # noqa: S608 - a mark
+        cursor.execute(f"INSERT INTO bench_two VALUES ({mark}, 1, {mark})", (own_id, "x" * 100))  # noqa: S608 - a mark
         cursor.execute("COMMIT")
 
     return call
