@@ -7,6 +7,7 @@ Every row is measured beside its floor in the same run, call by call in turn.
 
 import argparse
 import json
+import sqlite3
 import statistics
 import tempfile
 import threading
@@ -16,10 +17,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from redis import Redis
 from rq import Queue
 from rq.scripts import UNIQUE_ENQUEUE_SCRIPT
-from sqlalchemy import text
 
 from bench.bars import at_least, at_most
 from bench.dispatch import (
@@ -32,7 +33,6 @@ from bench.dispatch import (
     raw_rq,
     raw_rq_many,
 )
-from failsoft.ledger import Database
 from failsoft.queue.embedded_valkey import EmbeddedValkey
 from tests.servers.rabbitmq import RabbitMQ
 
@@ -78,19 +78,24 @@ def p99(times: Sequence[float]) -> float:
     return statistics.quantiles(times, n=100, method="inclusive")[98]
 
 
-def two_row_commit(url: str) -> Call:
-    """Return a commit of two rows in bare tables of the ledger's database, each call."""
-    database = Database(url)
-    with database.engine.begin() as connection:
-        connection.execute(text("CREATE TABLE bench_one (id varchar(64) PRIMARY KEY, body text)"))
-        connection.execute(text("CREATE TABLE bench_two (id varchar(64), n integer, body text)"))
-    driver: Any = database.engine.raw_connection().driver_connection
-    mark = "?" if database.is_sqlite else "%s"
-    cursor = driver.cursor()
+def two_row_commit(kind: str, url: str, folder: Path) -> Call:
+    """Return a commit of two rows in bare tables on the same disk or server, each call."""
+    is_sqlite = kind == "sqlite"
+    driver: Any
+    if is_sqlite:
+        driver = sqlite3.connect(folder / "floor.db", isolation_level=None)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            driver.execute(f"PRAGMA {pragma}")
+    else:
+        driver = psycopg.connect(url, autocommit=True, prepare_threshold=0)
+    driver.execute("CREATE TABLE bench_one (id varchar(64) PRIMARY KEY, body text)")
+    driver.execute("CREATE TABLE bench_two (id varchar(64), n integer, body text)")
+    mark = "?" if is_sqlite else "%s"
+    cursor, begin = driver.cursor(), "BEGIN IMMEDIATE" if is_sqlite else "BEGIN"
 
     def call(_: int) -> None:
         own_id = f"{time.perf_counter_ns():032x}"
-        cursor.execute("BEGIN IMMEDIATE" if database.is_sqlite else "BEGIN")
+        cursor.execute(begin)
         cursor.execute(f"INSERT INTO bench_one VALUES ({mark}, {mark})", (own_id, "x" * 200))  # noqa: S608 - a mark
         cursor.execute(f"INSERT INTO bench_two VALUES ({mark}, 1, {mark})", (own_id, "x" * 100))  # noqa: S608 - a mark
         cursor.execute("COMMIT")
@@ -110,11 +115,8 @@ def lua_call(client: Redis) -> Call:
     return call
 
 
-def latency(
-    dispatch: Call, raw: Call, commit: Call, lua: Call, kind: str, count: int
-) -> Iterator[Row]:
-    """Yield p50 and p99 of one caller beside raw RQ, and beside the floor of a commit and a call."""
-    calls = {"raw": raw, "ours": dispatch, "commit": commit, "lua": lua}
+def latency(calls: dict[str, Call], kind: str, count: int) -> Iterator[Row]:
+    """Yield p50 and p99 of one caller beside raw RQ, and beside a commit and a call."""
     rounds = in_turn(calls, count)
     if kind == "sqlite":
         ratios = [p50(each["ours"]) / p50(each["raw"]) for each in rounds]
@@ -165,10 +167,9 @@ def bulk(dispatch: Call, raw: Call, kind: str, rounds: int = 3) -> Row:
     return row("dispatch_many / enqueue_many", at_least("x", bar, figure), figure, ratios)
 
 
-def outage(
-    dispatch: Call, send: Call, commit: Call, kill: Callable[[], None], count: int
-) -> Iterator[Row]:
+def outage(calls: dict[str, Call], kill: Callable[[], None], count: int) -> Iterator[Row]:
     """Yield the first dispatch after Redis is killed, and those after it."""
+    dispatch, send = calls["ours"], calls["send"]
     for number in range(20):
         send(number)
     kill()
@@ -176,7 +177,7 @@ def outage(
     dispatch(0)
     first = (time.perf_counter() - began) * 1000
     yield row("first dispatch at a refused Redis, ms", at_most("ms", 10, first), first, [first])
-    rounds = in_turn({"send": send, "ours": dispatch, "commit": commit}, count)
+    rounds = in_turn(calls, count)
     ratios = [p50(each["ours"]) / (p50(each["send"]) + p50(each["commit"])) for each in rounds]
     figure = statistics.median(ratios)
     yield row("in an outage / (send + commit), p50", at_most("x", 1.2, figure), figure, ratios)
@@ -195,16 +196,18 @@ def rows(kind: str, count: int, many: int) -> Iterator[Row]:
         stack.callback(dispatcher.close)
         client = Redis.from_url(valkey.url)
         queue = Queue("raw", connection=client)
-        dispatch, raw, commit = ours(dispatcher), raw_rq(queue), two_row_commit(url)
+        dispatch, raw, commit = ours(dispatcher), raw_rq(queue), two_row_commit(kind, url, folder)
         for number in range(50):
             dispatch(number)
             raw(number)
-        yield from latency(dispatch, raw, commit, lua_call(client), kind, count)
+        calls = {"raw": raw, "ours": dispatch, "commit": commit, "lua": lua_call(client)}
+        yield from latency(calls, kind, count)
         yield threads(dispatch, raw, count)
         yield bulk(ours_many(dispatcher, many, "rq"), raw_rq_many(queue, many), kind)
         # So that RabbitMQ is connected when Redis is killed.
         ours_many(dispatcher, 1, "dramatiq")(0)
-        yield from outage(dispatch, raw_dramatiq(rabbitmq.url), commit, valkey.kill, count)
+        calls = {"send": raw_dramatiq(rabbitmq.url), "ours": dispatch, "commit": commit}
+        yield from outage(calls, valkey.kill, count)
 
 
 def main() -> None:
