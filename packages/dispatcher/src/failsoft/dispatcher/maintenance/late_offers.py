@@ -71,6 +71,8 @@ class LateOffers:
         self._patient: set[Lane] = set()
         #: What was late at the last look, the first first.
         self._late: dict[Lane, list[tuple[str, int]]] = {}
+        #: What had been overtaken at the last look at which the queue moved.
+        self._overtaken: dict[Lane, frozenset[str]] = {}
         #: Until when the first of a queue is known to wait.
         self._rests: dict[Lane, float] = {}
 
@@ -115,7 +117,10 @@ class LateOffers:
             return
         overtaken = _overtaken(before, self._late[lane])
         if overtaken is not None:
-            for job in (each for each in late if each.id in overtaken):
+            # Twice: jobs that were recorded together are not sent in the order of their deadlines.
+            twice = overtaken & self._overtaken.get(lane, frozenset())
+            self._overtaken[lane] = overtaken
+            for job in (each for each in late if each.id in twice):
                 self._look_into(job, inquiry, profile)
         elif self._clock.steady() >= self._rests.get(lane, 0.0):
             self._look_at_the_first(lane, late, inquiry.of_queue(engine, profile), inquiry)
