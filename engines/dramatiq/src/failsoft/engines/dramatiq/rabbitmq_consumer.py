@@ -52,6 +52,8 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
     and its claim refused.
     """
 
+    known_tags: set[int]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lock = threading.Lock()
         self._ready = set[int]()
