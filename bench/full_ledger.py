@@ -13,7 +13,7 @@ from failsoft.ledger import Database
 from failsoft.ledger.schema import packed_events
 
 #: So many jobs a transaction.
-AT_ONCE = 20_000
+AT_ONCE = 5_000
 #: Of so many jobs one has the name, the queue, the tag or the state that hardly any has.
 RARE = 100_000
 #: In microseconds: how old the oldest job is, and how long one runs.
@@ -156,10 +156,11 @@ def fill(database: Database, rows: int, now: int) -> Iterator[int]:
 def add_due(database: Database, count: int, now: int) -> None:
     """Record so many jobs whose time has come."""
     sql = _SQL[database.url.get_backend_name()]
-    given = {"first": 1, "last": count, "begin": now - AGE, "every": AGE // count}
-    given["until"] = now - 60_000_000
+    given = {"begin": now - AGE, "every": AGE // count, "until": now - 60_000_000}
     statement = text(_DUE.format(series=sql.series))
-    database.write(lambda c: c.execute(statement, given), limit=database.at_length)
+    for first in range(1, count + 1, 1_000):
+        some = {**given, "first": first, "last": min(first + 999, count)}
+        database.write(lambda c, some=some: c.execute(statement, some), limit=database.at_length)
 
 
 def settle(database: Database) -> int:
