@@ -98,7 +98,8 @@ class _Bounded:
         super().on_connect(connection)  # type: ignore[misc]  # of the parser beside this class
         timeout = connection.socket_timeout
         connection.timed = _TimedSocket(self._sock)
-        self._buffer = _BoundedBuffer(connection.timed, self.socket_read_size, timeout)
+        socket: Any = connection.timed
+        self._buffer = _BoundedBuffer(socket, self.socket_read_size, timeout)
 
 
 class _BoundedConnection:

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Subquery,
     bindparam,
     func,
@@ -24,6 +23,7 @@ from failsoft.job_engine.records.states import TERMINAL, JobState
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.schema.jobs import IS_PINNED, by_itself, in_state, jobs
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
@@ -66,12 +66,12 @@ def open_queues(database: Database) -> Sequence[str]:
     return database.read(lambda connection: connection.execute(queues).scalars().all())
 
 
-def open_pinned(database: Database) -> Sequence[Row[Any]]:
+def open_pinned(database: Database) -> Sequence[AnyRow]:
     """Count the open jobs that may run on some engines only."""
     return database.read(lambda connection: connection.execute(_PINNED).all())
 
 
-def waiting_names(database: Database) -> Sequence[Row[Any]]:
+def waiting_names(database: Database) -> Sequence[AnyRow]:
     """Count the waiting jobs by name."""
     return database.read(lambda connection: connection.execute(_WAITING).all())
 
@@ -88,6 +88,10 @@ def look_at_workers(settings: Settings) -> Iterator[Finding]:
         yield from _unknown(settings, database)
 
 
+def _was_returned(database: Database, name: str) -> bool:
+    return database.read(lambda c: c.execute(_WAS_RETURNED, {"name": name}).first()) is not None
+
+
 def _unknown(settings: Settings, database: Database) -> Iterator[Finding]:
     """Report waiting jobs whose definition is unknown here, and perhaps to every worker."""
     try:
@@ -96,9 +100,7 @@ def _unknown(settings: Settings, database: Database) -> Iterator[Finding]:
         return  # the check of the job modules reports it
     for row in waiting_names(database):
         if row.name not in catalogue:
-            given = {"name": row.name}
-            back = database.read(lambda c, g=given: c.execute(_WAS_RETURNED, g).first())
-            returned = "; workers gave them back" if back else ""
+            returned = "; workers gave them back" if _was_returned(database, row.name) else ""
             found = f"{row.jobs} wait, and no module of FAILSOFT_JOBS here has the job{returned}"
             remedy = f"deploy a worker that has it{did_you_mean(row.name, _names(catalogue))}"
             yield warning(f"job {row.name}", found, remedy)

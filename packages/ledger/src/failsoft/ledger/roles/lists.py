@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Select,
     String,
     and_,
     cast,
@@ -43,7 +42,7 @@ def newest(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> AnySelect:
     return rows.order_by(jobs.c.created_at.desc(), jobs.c.id)
 
 
-def _looks(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> Iterator[Select[Any]]:
+def _looks(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> Iterator[AnySelect]:
     """Return statements that find, together, all that may be among the newest."""
     states, name, queue = wanted.get("states"), wanted.get("name"), wanted.get("queue")
     if wanted.get("key") is not None:
@@ -62,12 +61,12 @@ def _looks(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> Iterator[Select
         yield _look(limit, *_chosen(wanted, is_sqlite=is_sqlite))
 
 
-def _look(limit: int, *here: ColumnElement[bool]) -> Select[Any]:
+def _look(limit: int, *here: ColumnElement[bool]) -> AnySelect:
     found = select(jobs.c.id, jobs.c.created_at).where(*here)
     return found.order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
 
 
-def _of_pairs(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> Select[Any]:
+def _of_pairs(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> AnySelect:
     """Look at the newest of each queue and name: one index begins with both."""
     name, queue = wanted.get("name"), wanted.get("queue")
     if name is not None and queue is not None:

@@ -72,7 +72,7 @@ _STATES: Mapping[JobState, str] = {
     JobState.CANCELLED: "C",
     JobState.HELD: "h",
 }
-_KIND_OF = {letter: kind for kind, letter in _KINDS.items()}
+_KIND_OF: Mapping[str, str] = {letter: kind for kind, letter in _KINDS.items()}
 _STATE_OF = {letter: state for state, letter in _STATES.items()}
 
 #: One encoder: `json.dumps` makes one at each call that names separators.
@@ -149,6 +149,6 @@ def _entry(job_id: str, recorded_at: datetime, packed: Sequence[Any]) -> History
     state = _STATE_OF.get(what[:1])
     if state is None:
         raise ValueError(f"expected a state's letter, got {what[:1]!r}")
-    kind = _KIND_OF.get(what[1:], what[1:])
+    kind: str = _KIND_OF.get(what[1:], what[1:])
     at = recorded_at + later * _MICROSECOND
     return HistoryEntry(job_id, n, at, actor, kind, state, epoch, told[0] if told else {})
