@@ -15,6 +15,8 @@ from failsoft.worker.cli.options import Option, json_option
 from failsoft.worker.cli.output import answer, may_be_lost
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.engine_sites import expect_engine, site_of
+from failsoft.worker.health.reporting import reporting
+from failsoft.worker.health.server import health_server
 from failsoft.worker.logs.output import configure_logs
 from failsoft.worker.preflight import preflight
 from failsoft.worker.supervision.bridge import BRIDGE, has_bridge
@@ -39,6 +41,12 @@ slots_option: Option = click.option(
     "overrides FAILSOFT_SLOTS.",
 )
 
+
+health_option: Option = click.option(
+    "--health",
+    metavar="HOST:PORT",
+    help="Answer probes there: /livez, /readyz, /startupz; overrides FAILSOFT_HEALTH.",
+)
 
 bridge_option: Option = click.option(
     "--bridge",
@@ -75,14 +83,22 @@ def _of_engine(name: str) -> click.Command:
     @queue_option
     @slots_option
     @bridge_option
+    @health_option
     @json_option
     def serve(
-        queues: tuple[str, ...], *, slots: str | None, only_bridge: bool, as_json: bool
+        queues: tuple[str, ...],
+        *,
+        slots: str | None,
+        only_bridge: bool,
+        health: str | None,
+        as_json: bool,
     ) -> None:
+        _override("FAILSOFT_SLOTS", slots)
+        _override("FAILSOFT_HEALTH", health)
         if only_bridge:
             _serve_bridge(name, queues, as_json=as_json)
         else:
-            _serve(name, queues, slots, as_json=as_json)
+            _serve(name, queues, as_json=as_json)
 
     return click.command(name, help=f"Serve queues from {_title(name)}.")(serve)
 
@@ -105,13 +121,21 @@ def _importable(kind: str) -> AnyPlugin | None:
     return None
 
 
+def _override(variable: str, value: str | None) -> None:
+    if value is not None:
+        # The processes of the queues read it there, too.
+        os.environ[variable] = value
+
+
 @worker.command("maintenance")
+@health_option
 @json_option
-def maintenance(*, as_json: bool) -> None:
+def maintenance(*, health: str | None, as_json: bool) -> None:
     """Serve no queue: probe, schedule and rescue.
 
     Every worker does this, too; a process of its own does it where no worker may be running.
     """
+    _override("FAILSOFT_HEALTH", health)
     settings = _settings()
     for each in settings.by_ledger():
         load_catalogue(each)
@@ -126,10 +150,7 @@ def _settings() -> Settings:
     return settings
 
 
-def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: bool) -> None:
-    if slots is not None:
-        # The processes of the queues read it there.
-        os.environ["FAILSOFT_SLOTS"] = slots
+def _serve(engine: str, queues: tuple[str, ...], *, as_json: bool) -> None:
     settings = _settings()
     engines = settings.offered_engines if engine == ALL else (engine,)
     expect_engine(settings, *engines)
@@ -180,13 +201,18 @@ def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json:
         settings.shutdown_grace,
         on_death=lambda worker, ledger: ledgers[ledger].note(worker),
         ledgers=tuple(ledgers),
+        worker_ttl=settings.worker_ttl,
     )
-    supervisor.on_signals()
     labels = [label_of(post, ledger) for ledger in ledgers for post in posts]
-    with may_be_lost():
-        serving = f"serving {', '.join(labels)}; Ctrl-C stops, twice at once"
-        answer({"pid": os.getpid(), "serves": labels}, serving, as_json=as_json)
-    status = supervisor.run()
+    with health_server(settings.health, supervisor.health) as url:
+        supervisor.on_signals()
+        with may_be_lost():
+            probes = f"; probes at {url}" if url else ""
+            serving = f"serving {', '.join(labels)}{probes}; Ctrl-C stops, twice at once"
+            document = {"pid": os.getpid(), "serves": labels}
+            answer(document | ({"health": url} if url else {}), serving, as_json=as_json)
+        with reporting(supervisor.health) as supervisor.on_turn:
+            status = supervisor.run()
     for deaths in ledgers.values():
         deaths.finish()
     raise SystemExit(status)
