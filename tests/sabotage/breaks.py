@@ -6,6 +6,7 @@ CONTRACT = ("tests/contract/test_ledgers.py", "-k", "Sqlite")
 _LEDGER = "packages/ledger/src/failsoft/ledger"
 _DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
 _CORE = "packages/job_engine/src/failsoft/job_engine"
+_WORKER = "apps/worker/src/failsoft/worker"
 _INNGEST = "engines/inngest/src/failsoft/engines/inngest"
 _COMPARED = '_column(name) == bindparam(f"at_{name}") for name in sorted(guard)'
 _ANY = """(_column(name) == bindparam(f"at_{name}"))
@@ -225,5 +226,21 @@ BREAKS = (
         'pauses.c.kind == "engine", pauses.c.name == jobs.c.engine',
         'pauses.c.kind == "engine", pauses.c.name == jobs.c.queue',
         ("tests/contract/test_ledgers.py", "-k", "Sqlite and paused_engine"),
+    ),
+    Break(
+        "rule 29",
+        "a process that finds a server away has crashed",
+        f"{_WORKER}/health/report.py",
+        "ORDERLY = (OK, CONFIG, *OUTAGES)",
+        "ORDERLY = (OK, CONFIG)",
+        ("tests/unit/worker/health/test_report.py",),
+    ),
+    Break(
+        "rule 29",
+        "a process reports that it serves whether or not the ledger took its heartbeat",
+        f"{_WORKER}/process.py",
+        "            try:\n                self._app.ledger.beat(",
+        "            self._beats.serving()\n            try:\n                self._app.ledger.beat(",
+        ("tests/integration/cli/workers/test_health.py", "-k", "outage and ledger"),
     ),
 )
