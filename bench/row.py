@@ -1,0 +1,84 @@
+"""A row of a benchmark's table: what was measured, its target, and whether the target was met.
+
+Programs of this folder build their rows with `at_most` and `at_least` of the figures of each round;
+`Row.as_dict` is what they print with `--json`, and `Row.of` reads it again.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure beside its target.
+
+    Attributes:
+        name: What was measured, and beside what.
+        target: What the figure is to reach, as `≤ 1.25×`; empty where nothing is promised.
+        figure: The median of the rounds; None where it could not be measured.
+        spread: The least and the greatest of the rounds.
+        met: Whether the figure reaches the target; None without a target or a figure.
+        unit: Of figure and spread: `×` for a ratio.
+        ledger: `sqlite` or `postgresql`; empty where no ledger is involved.
+        note: What a reader of the row must be told: why it has no figure, what a peer may lose.
+        details: The absolute figures behind a ratio, by their names.
+    """
+
+    name: str
+    target: str
+    figure: float | None
+    spread: Sequence[float]
+    met: bool | None
+    unit: str = "×"
+    ledger: str = ""
+    note: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Return a row that `as_dict` wrote, or a program that has fewer of its fields."""
+        known = {name: value for name, value in row.items() if name in cls.__slots__}
+        rest = {name: value for name, value in row.items() if name not in cls.__slots__}
+        return cls(**{**known, "details": {**known.get("details", {}), **rest}})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what stands in the JSON."""
+        return asdict(self)
+
+
+def at_most(name: str, limit: float, rounds: Sequence[float], unit: str = "×", **more: Any) -> Row:
+    """Return the row of a figure that is to be small, from its value in each round."""
+    row = plain(name, rounds, unit, **more)
+    return replace(row, target=f"≤ {limit:,g}{_after(unit)}", met=_figure(rounds) <= limit)
+
+
+def at_least(name: str, limit: float, rounds: Sequence[float], unit: str = "×", **more: Any) -> Row:
+    """Return the row of a figure that is to be large, from its value in each round."""
+    row = plain(name, rounds, unit, **more)
+    return replace(row, target=f"≥ {limit:,g}{_after(unit)}", met=_figure(rounds) >= limit)
+
+
+def plain(name: str, rounds: Sequence[float], unit: str = "×", **more: Any) -> Row:
+    """Return the row of a figure without a target, from its value in each round."""
+    spread = [_rounded(min(rounds)), _rounded(max(rounds))]
+    return Row(name, "", _rounded(_figure(rounds)), spread, None, unit, **more)
+
+
+def missing(name: str, target: str, why: str, **more: Any) -> Row:
+    """Return the row of a figure that could not be measured."""
+    return Row(name, target, None, [], None, note=why, **more)
+
+
+def _figure(rounds: Sequence[float]) -> float:
+    return statistics.median(rounds)
+
+
+def _after(unit: str) -> str:
+    return unit if unit in ("×", "%") else f" {unit}"
+
+
+def _rounded(value: float) -> float:
+    """Return three significant digits of what is below a thousand, whole numbers above."""
+    return round(value) if abs(value) >= 1000 else float(f"{value:.3g}")
