@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
+#: From here on a figure is written without a fraction.
+WHOLE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -16,11 +19,11 @@ class Row:
 
     Attributes:
         name: What was measured, and beside what.
-        target: What the figure is to reach, as `≤ 1.25×`; empty where nothing is promised.
+        target: What the figure is to reach, as `≤ 1.25x`; empty where nothing is promised.
         figure: The median of the rounds; None where it could not be measured.
         spread: The least and the greatest of the rounds.
         met: Whether the figure reaches the target; None without a target or a figure.
-        unit: Of figure and spread: `×` for a ratio.
+        unit: Of figure and spread: `x` for a ratio.
         ledger: `sqlite` or `postgresql`; empty where no ledger is involved.
         note: What a reader of the row must be told: why it has no figure, what a peer may lose.
         details: The absolute figures behind a ratio, by their names.
@@ -31,7 +34,7 @@ class Row:
     figure: float | None
     spread: Sequence[float]
     met: bool | None
-    unit: str = "×"
+    unit: str = "x"
     ledger: str = ""
     note: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -48,19 +51,19 @@ class Row:
         return asdict(self)
 
 
-def at_most(name: str, limit: float, rounds: Sequence[float], unit: str = "×", **more: Any) -> Row:
+def at_most(name: str, limit: float, rounds: Sequence[float], unit: str = "x", **more: Any) -> Row:
     """Return the row of a figure that is to be small, from its value in each round."""
     row = plain(name, rounds, unit, **more)
     return replace(row, target=f"≤ {limit:,g}{_after(unit)}", met=_figure(rounds) <= limit)
 
 
-def at_least(name: str, limit: float, rounds: Sequence[float], unit: str = "×", **more: Any) -> Row:
+def at_least(name: str, limit: float, rounds: Sequence[float], unit: str = "x", **more: Any) -> Row:
     """Return the row of a figure that is to be large, from its value in each round."""
     row = plain(name, rounds, unit, **more)
     return replace(row, target=f"≥ {limit:,g}{_after(unit)}", met=_figure(rounds) >= limit)
 
 
-def plain(name: str, rounds: Sequence[float], unit: str = "×", **more: Any) -> Row:
+def plain(name: str, rounds: Sequence[float], unit: str = "x", **more: Any) -> Row:
     """Return the row of a figure without a target, from its value in each round."""
     spread = [_rounded(min(rounds)), _rounded(max(rounds))]
     return Row(name, "", _rounded(_figure(rounds)), spread, None, unit, **more)
@@ -76,9 +79,9 @@ def _figure(rounds: Sequence[float]) -> float:
 
 
 def _after(unit: str) -> str:
-    return unit if unit in ("×", "%") else f" {unit}"
+    return unit if unit in ("x", "%") else f" {unit}"
 
 
 def _rounded(value: float) -> float:
-    """Return three significant digits of what is below a thousand, whole numbers above."""
-    return round(value) if abs(value) >= 1000 else float(f"{value:.3g}")
+    """Return three significant digits of a small figure, and a large one whole."""
+    return round(value) if abs(value) >= WHOLE else float(f"{value:.3g}")
