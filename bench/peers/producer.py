@@ -9,7 +9,7 @@ from typing import Any
 from failsoft.engine_api import KillOnExit
 
 
-class Ended(AssertionError):
+class ProducerEndedError(AssertionError):
     """The program ended where it was to reply."""
 
 
@@ -77,5 +77,5 @@ class ProducerProcess:
         line = source.readline()
         if not line:
             tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])
-            raise Ended(f"expected a reply, got an end; its log ends:\n{tail}")
+            raise ProducerEndedError(f"expected a reply, got an end; its log ends:\n{tail}")
         return json.loads(line)
