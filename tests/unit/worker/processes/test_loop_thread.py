@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from failsoft.job_engine.errors import LedgerUnavailableError
-from failsoft.worker.processes.loop_thread import LoopThread
+from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
 from tests.servers.processes import PATIENCE, wait_until
 
 OFTEN = timedelta(milliseconds=5)
@@ -20,7 +20,7 @@ def start() -> Iterator[Start]:
     started: list[LoopThread] = []
 
     def begin(work: Callable[[], object]) -> LoopThread:
-        started.append(LoopThread("looking", OFTEN, work))
+        started.append(LoopThread("looking", at_intervals(OFTEN), work))
         started[-1].start()
         return started[-1]
 
@@ -103,7 +103,7 @@ def test_work_may_stop_itself(start: Start) -> None:
 
 def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
     calls: list[None] = []
-    rarely = LoopThread("looking", timedelta(hours=1), lambda: calls.append(None))
+    rarely = LoopThread("looking", lambda: None, lambda: calls.append(None))
     rarely.start()
     wait_until(lambda: len(calls) == 1, PATIENCE, "the first call")
 

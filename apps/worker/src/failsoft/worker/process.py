@@ -43,7 +43,7 @@ from failsoft.worker.logs.visible import described
 from failsoft.worker.processes.deaths import birth, this_machine
 from failsoft.worker.processes.forks import guard_forks
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
-from failsoft.worker.processes.loop_thread import LoopThread
+from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
 from failsoft.worker.processes.parent_death import die_with_parent
 from failsoft.worker.processes.signals import on_stop_signals
 from failsoft.worker.supervision.bridge import BRIDGE, BridgeProcess
@@ -105,9 +105,9 @@ class WorkerProcess:
         self._status = OK
         self._guard = NamespaceGuard(app.engines, [engine], self._refuse)
         self._periodic = [
-            LoopThread("beat", self._settings.worker_beat, self._beat),
+            LoopThread("beat", at_intervals(self._settings.worker_beat), self._beat),
             maintenance,
-            LoopThread("namespace", EVERY, self._guard.check),
+            LoopThread("namespace", at_intervals(EVERY), self._guard.check),
         ]
         self._watch = SlotWatch(queue.slots_on(engine), self._keeper.held, app.clock)
         runner = self._build_runner()
