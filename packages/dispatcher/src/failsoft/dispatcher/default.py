@@ -1,11 +1,9 @@
 """The module functions, on this process's default dispatcher."""
 
-import asyncio
 import os
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from importlib.metadata import entry_points
 from typing import Any, TypeVar, Unpack
 
 from pydantic import BaseModel
@@ -17,6 +15,7 @@ from failsoft.dispatcher.handles.async_job import AsyncJobHandle
 from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
 from failsoft.dispatcher.handles.job import JobHandle
 from failsoft.dispatcher.options.options import DispatchOptions
+from failsoft.job_engine.awaiting import in_thread
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.definitions.links import AnyLink
 from failsoft.job_engine.errors import ConfigurationError
@@ -124,6 +123,10 @@ def send_event(
 
 
 def _wire() -> Dispatcher:
+    # Imported here: it reads mail and archives, and a program that was given its dispatcher, or
+    # dispatches nothing, looks for no entry point.
+    from importlib.metadata import entry_points  # noqa: PLC0415 - see above
+
     for entry in entry_points(group=WIRING_GROUP):
         dispatcher: Dispatcher = entry.load()()
         return dispatcher
@@ -137,5 +140,5 @@ async def dispatch_job_async(
     job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
 ) -> AsyncJobHandle[R]:
     """Dispatch a job, as `Dispatcher.dispatch_async` does; its handle is awaited."""
-    dispatcher = await asyncio.to_thread(default_dispatcher)
+    dispatcher = await in_thread(default_dispatcher)
     return AsyncJobHandle(await dispatcher.dispatch_async(job, payload, **options))
