@@ -1,8 +1,10 @@
 """`failsoft worker ENGINE|all|maintenance`."""
 
+import json
 import os
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from typing import NoReturn
 
 import click
 
@@ -12,15 +14,14 @@ from failsoft.job_engine.errors import ConfigurationError
 from failsoft.ledger import check
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.cli.options import Option, json_option
-from failsoft.worker.cli.output import answer, may_be_lost
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.engine_sites import expect_engine, site_of
-from failsoft.worker.logs.output import configure_logs
+from failsoft.worker.logs.output import configure_logs, logs_json
 from failsoft.worker.preflight import preflight
-from failsoft.worker.supervision.bridge import BRIDGE, has_bridge
-from failsoft.worker.supervision.maintenance import MAINTENANCE
-from failsoft.worker.supervision.supervisor import Supervisor, label_of
-from failsoft.worker.wiring import death_notices, open_database
+from failsoft.worker.supervision.bridge import has_bridge
+from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE, label_of
+from failsoft.worker.supervision.program import Plan, become_supervisor
+from failsoft.worker.wiring import open_database
 
 #: Stands for every engine of the settings.
 ALL = "all"
@@ -173,20 +174,17 @@ def _expect_workers(settings: Settings, engines: Sequence[str]) -> None:
             )
 
 
-def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:
-    ledgers = {each.ledger_name: death_notices(each) for each in settings.by_ledger()}
-    supervisor = Supervisor(
-        posts,
-        settings.shutdown_grace,
-        on_death=lambda worker, ledger: ledgers[ledger].note(worker),
-        ledgers=tuple(ledgers),
-    )
-    supervisor.on_signals()
+def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> NoReturn:
+    ledgers = [each.ledger_name for each in settings.by_ledger()]
     labels = [label_of(post, ledger) for ledger in ledgers for post in posts]
-    with may_be_lost():
-        serving = f"serving {', '.join(labels)}; Ctrl-C stops, twice at once"
-        answer({"pid": os.getpid(), "serves": labels}, serving, as_json=as_json)
-    status = supervisor.run()
-    for deaths in ledgers.values():
-        deaths.finish()
-    raise SystemExit(status)
+    serving = f"serving {', '.join(labels)}; Ctrl-C stops, twice at once"
+    become_supervisor(
+        Plan(
+            posts,
+            ledgers,
+            settings.shutdown_grace.total_seconds(),
+            json.dumps({"pid": os.getpid(), "serves": labels}) if as_json else serving,
+            settings.log_level,
+            logs_json=logs_json(settings),
+        )
+    )

@@ -77,11 +77,8 @@ def configure_logs(settings: Settings, engines: Sequence[AnyPlugin] | None = Non
     """
     if engines is None:
         engines = [plugin(engine.kind) for engine in settings.engines]
-    as_json = settings.log_format == "json" or (
-        settings.log_format == "auto" and not sys.stderr.isatty()
-    )
     handler = _handler()
-    handler.setFormatter(_formatter(as_json=as_json))
+    handler.setFormatter(_formatter(as_json=logs_json(settings)))
     handler.addFilter(_OncePerMinute(engines))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -89,6 +86,12 @@ def configure_logs(settings: Settings, engines: Sequence[AnyPlugin] | None = Non
     loud = [_LOUD, *(each.loggers for each in engines)]
     for name, level in (item for each in loud for item in each.items()):
         logging.getLogger(name).setLevel(level)
+
+
+def logs_json(settings: Settings) -> bool:
+    """Return whether lines are logged as JSON: for programs, where nobody reads a terminal."""
+    is_for_programs = settings.log_format == "auto" and not sys.stderr.isatty()
+    return settings.log_format == "json" or is_for_programs
 
 
 def _handler() -> logging.Handler:

@@ -11,10 +11,8 @@ from failsoft.worker.processes.deaths import NeighbourWatch
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
 from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
 from failsoft.worker.supervision.namespace_guard import NamespaceGuard
+from failsoft.worker.supervision.posts import MAINTENANCE
 from failsoft.worker.wiring import App
-
-#: Replaces the engine's name where a process serves none.
-MAINTENANCE = "maintenance"
 
 
 def maintenance_thread(app: App, stopping: threading.Event) -> LoopThread:
