@@ -61,7 +61,6 @@ LIMITS_MS = {
     "failsoft --help": HELP_MS,
     "import failsoft.dispatcher": IMPORT_MS,
     "import dispatch_job": IMPORT_MS,
-    "import dispatch_job, job": IMPORT_MS,
 }
 _RAW = (
     "from redis import Redis; from rq import Queue, Worker; import sys;"
