@@ -5,8 +5,10 @@ from dataclasses import dataclass
 CONTRACT = ("tests/contract/test_ledgers.py", "-k", "Sqlite")
 _LEDGER = "packages/ledger/src/failsoft/ledger"
 _DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
+_WORKER = "apps/worker/src/failsoft/worker"
 _CORE = "packages/job_engine/src/failsoft/job_engine"
 _INNGEST = "engines/inngest/src/failsoft/engines/inngest"
+_KEEPER = ("tests/unit/worker/attempts/test_lease_keeper.py",)
 _COMPARED = '_column(name) == bindparam(f"at_{name}") for name in sorted(guard)'
 _ANY = """(_column(name) == bindparam(f"at_{name}"))
         | ((jobs.c.id if %s else jobs.c.id + "-") == bindparam("at_id"))
@@ -225,5 +227,21 @@ BREAKS = (
         'pauses.c.kind == "engine", pauses.c.name == jobs.c.engine',
         'pauses.c.kind == "engine", pauses.c.name == jobs.c.queue',
         ("tests/contract/test_ledgers.py", "-k", "Sqlite and paused_engine"),
+    ),
+    Break(
+        "rule 12",
+        "an attempt does not wake the thread that renews its lease",
+        f"{_WORKER}/attempts/lease_keeper.py",
+        "        self._renewer.wake_within(held.next_renewal() - now)\n",
+        "",
+        _KEEPER,
+    ),
+    Break(
+        "rule 13",
+        "the thread that stops attempts sleeps on while their leases run out",
+        f"{_WORKER}/attempts/lease_keeper.py",
+        "return min(self.times_out_at, self.stale_at)",
+        "return self.times_out_at",
+        _KEEPER,
     ),
 )
