@@ -4,8 +4,9 @@ Programs of this folder build their rows with `at_most` and `at_least` of the fi
 `Row.as_dict` is what they print with `--json`, and `Row.of` reads it again.
 """
 
+import operator
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -51,35 +52,46 @@ class Row:
         return asdict(self)
 
 
-def at_most(name: str, limit: float, rounds: Sequence[float], unit: str = "x", **more: Any) -> Row:
-    """Return the row of a figure that is to be small, from its value in each round."""
-    row = plain(name, rounds, unit, **more)
-    return replace(row, target=f"≤ {limit:,g}{_after(unit)}", met=_figure(rounds) <= limit)
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What makes a row of a figure and the limit that it is to keep or to reach.
+
+    Attributes:
+        sign: Stands before the limit.
+        holds: Tells whether a figure, given first, is within the limit.
+    """
+
+    sign: str
+    holds: Callable[[float, float], bool]
+
+    def __call__(
+        self, name: str, limit: float, rounds: Sequence[float], unit: str = "x", **more: Any
+    ) -> Row:
+        """Return the row of a figure, from its value in each round."""
+        row = plain(name, rounds, unit, **more)
+        met = self.holds(statistics.median(rounds), limit)
+        return replace(row, target=self.target(limit, unit), met=met)
+
+    def target(self, limit: float, unit: str = "x") -> str:
+        """Return the target as it is written."""
+        return f"{self.sign} {limit:,g}{unit if unit in ('x', '%') else f' {unit}'}"
 
 
-def at_least(name: str, limit: float, rounds: Sequence[float], unit: str = "x", **more: Any) -> Row:
-    """Return the row of a figure that is to be large, from its value in each round."""
-    row = plain(name, rounds, unit, **more)
-    return replace(row, target=f"≥ {limit:,g}{_after(unit)}", met=_figure(rounds) >= limit)
+#: Of a figure that is to be small.
+at_most = Bar("≤", operator.le)
+#: Of a figure that is to be large.
+at_least = Bar("≥", operator.ge)
 
 
 def plain(name: str, rounds: Sequence[float], unit: str = "x", **more: Any) -> Row:
     """Return the row of a figure without a target, from its value in each round."""
     spread = [_rounded(min(rounds)), _rounded(max(rounds))]
-    return Row(name, "", _rounded(_figure(rounds)), spread, None, unit, **more)
+    return Row(name, "", _rounded(statistics.median(rounds)), spread, None, unit, **more)
 
 
 def missing(name: str, target: str, why: str, **more: Any) -> Row:
     """Return the row of a figure that could not be measured."""
     return Row(name, target, None, [], None, note=why, **more)
-
-
-def _figure(rounds: Sequence[float]) -> float:
-    return statistics.median(rounds)
-
-
-def _after(unit: str) -> str:
-    return unit if unit in ("x", "%") else f" {unit}"
 
 
 def _rounded(value: float) -> float:

@@ -22,6 +22,7 @@ class System:
         engine: Of Failsoft.
         arguments: Of its worker.
         processes: Workers side by side.
+        has_bulk: Whether it has a call that enqueues many.
     """
 
     name: str
@@ -34,6 +35,7 @@ class System:
     engine: str = ""
     arguments: tuple[str, ...] = field(default=())
     processes: int = 1
+    has_bulk: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -79,12 +81,13 @@ def _ours(engine: str, ledger: str, processes: int = 1) -> System:
         jobs=1000 * processes,
         engine=engine,
         processes=processes,
+        has_bulk=True,
     )
 
 
 def _dbos(database: str) -> System:
     loses = "nothing: a workflow cut off goes on after its last step"
-    return System(dbos(database), "dbos", DBOS, database=database, loses=loses)
+    return System(dbos(database), "dbos", DBOS, database=database, loses=loses, has_bulk=True)
 
 
 SYSTEMS: tuple[System, ...] = (
@@ -104,6 +107,7 @@ SYSTEMS: tuple[System, ...] = (
         loses=f"{WITH_REDIS}; a job cut off is marked failed, not run again",
         jobs=400,
         arguments=("simple",),
+        has_bulk=True,
     ),
     System(
         RAW_DRAMATIQ,
@@ -143,6 +147,7 @@ SYSTEMS: tuple[System, ...] = (
         database=POSTGRESQL,
         loses="nothing; a job cut off waits until a program of yours retries it",
         jobs=500,
+        has_bulk=True,
     ),
     _dbos(POSTGRESQL),
     _dbos(SQLITE),

@@ -9,7 +9,7 @@ from typing import Any
 from failsoft.engine_api import KillOnExit
 
 
-class Ended(AssertionError):
+class ProducerEndedError(AssertionError):
     """The program ended where it was to reply."""
 
 
@@ -76,6 +76,6 @@ class ProducerProcess:
         assert source is not None  # noqa: S101 - it is a pipe
         line = source.readline()
         if not line:
-            tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-10:])
-            raise Ended(f"expected a reply, got an end; its log ends:\n{tail}")
+            written = self._log.read_text(errors="replace").strip().splitlines() or ["nothing"]
+            raise ProducerEndedError(f"expected a reply, got an end; it wrote last: {written[-1]}")
         return json.loads(line)

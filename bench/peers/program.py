@@ -68,7 +68,7 @@ def runs(path: Path) -> int:
 
 
 def become(*command: str) -> NoReturn:
-    """Go on as a program that is installed beside this Python, which loads this folder's modules."""
+    """Go on as a program that is installed beside this Python."""
     program = Path(sys.executable).with_name(command[0])
     os.execv(program, [str(program), *command[1:]])  # noqa: S606 - a worker that the caller named
 

@@ -1,4 +1,4 @@
-"""Failsoft, as it is set up by its defaults: `BENCH_ENGINE` on the ledger of `FAILSOFT_LEDGER_URL`."""
+"""Failsoft with its defaults: one engine, on the ledger that its own variables name."""
 
 import os
 import sys
