@@ -161,6 +161,7 @@ class Run:
             _gather(topology),
             strikes=[*journal.fired, *self.stalls.found],
             workers=topology.worker_names(),
+            pooled=topology.pooled,
             orders=orders_in(topology.servers.database),
         )
 

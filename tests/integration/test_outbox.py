@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -15,9 +15,9 @@ from failsoft.job_engine.attempt.interrupts import Fenced
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.attempt.retrying_ledger import RetryingLedger
 from failsoft.job_engine.clock import SystemClock
-from failsoft.job_engine.errors import LedgerUnavailableError, StepError
+from failsoft.job_engine.errors import StepError
 from failsoft.job_engine.outbox import OutboxEntry, OutboxRecord, put_in_outbox
-from failsoft.job_engine.records.job import Claim, StepRecord, Ticket
+from failsoft.job_engine.records.job import Claim, Ticket
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.copying.run import copy
@@ -28,6 +28,7 @@ from failsoft.ledger.upkeep.pruning import PUBLISHED_FOR, SqlPruner
 from failsoft.ledger.verify import verify
 from failsoft.testing import MemoryLedger
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
+from tests.integration.lost_replies import LosesReplies
 from tests.servers.processes import PATIENCE
 
 HOUR = timedelta(hours=1)
@@ -120,18 +121,6 @@ def test_a_step_that_raises_leaves_nothing_behind(desk: Desk) -> None:
 
 
 def test_a_step_that_is_done_again_after_a_lost_reply_puts_nothing_in_twice(desk: Desk) -> None:
-    class LosesReplies(SqlLedger):
-        lost = False
-
-        def record_in(
-            self, claim: Claim, step: StepRecord, work: Callable[[Any], str]
-        ) -> StepRecord:
-            recorded = super().record_in(claim, step, work)
-            if not self.lost:
-                self.lost = True
-                raise LedgerUnavailableError
-            return recorded
-
     desk.ledger = LosesReplies(desk.database)
 
     assert desk.context().run("emit", emit, "1", tx=True) == 1

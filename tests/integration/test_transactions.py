@@ -18,7 +18,6 @@ from failsoft.job_engine.attempt.retrying_ledger import RetryingLedger
 from failsoft.job_engine.clock import SystemClock
 from failsoft.job_engine.crash_points import HOOKS
 from failsoft.job_engine.errors import (
-    LedgerUnavailableError,
     StepError,
     TransactionUnsupportedError,
 )
@@ -28,6 +27,7 @@ from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing import FrozenClock, MemoryLedger
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
+from tests.integration.lost_replies import LosesReplies
 from tests.unit.support.attempts import exit_code_of_a_child
 
 HOUR = timedelta(hours=1)
@@ -124,18 +124,6 @@ def test_a_worker_that_is_killed_leaves_both_or_neither(
 
 
 def test_a_lost_reply_to_the_commit_does_not_pay_twice(till: Till) -> None:
-    class LosesReplies(SqlLedger):
-        lost = False
-
-        def record_in(
-            self, claim: Claim, step: StepRecord, work: Callable[[Connection], str]
-        ) -> StepRecord:
-            recorded = super().record_in(claim, step, work)
-            if not self.lost:
-                self.lost = True
-                raise LedgerUnavailableError
-            return recorded
-
     till.ledger = LosesReplies(till.database)
 
     assert till.context().run("pay", pay, 7, tx=True) == 7

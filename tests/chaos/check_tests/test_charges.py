@@ -1,6 +1,7 @@
 """A charge that nothing explains is found, and so is an order without its job."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from failsoft.job_engine.records.states import JobState
 from tests.chaos.check_tests.job_histories import Story
 from tests.chaos.check_tests.sound_history import LABEL, OPERATIONS, case, evidence, instant, strike
 from tests.chaos.faults.schedule import Fired
+from tests.chaos.history.evidence import Evidence
 from tests.chaos.promises import charges, requests
 from tests.chaos.promises.charges import crashes_are_explained, errors_are_its_own
 from tests.chaos.workload.operations import DISPATCH
@@ -17,6 +19,11 @@ FAILS_TWICE = Script(label="fails", fails_at=1, failures=2)
 
 
 FROZEN = strike("postgresql: freeze", "SIGSTOP of every process")
+
+
+def pooled(**changed: Any) -> Evidence:
+    """The sound history, whose first attempt's worker reaches the ledger by the pooler."""
+    return replace(evidence(**changed), pooled=frozenset({"rq-threads"}))
 
 
 @pytest.mark.parametrize(
@@ -53,15 +60,23 @@ def test_a_crash_of_the_ledger_alone_is_found(other: Fired) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "found"), [(1.9, False), (2.1, True)])
-def test_a_job_that_ended_within_a_lease_keeps_its_charge(seconds: float, *, found: bool) -> None:
-    ended = replace(evidence(finished_at=instant(4 + seconds)), strikes=[FROZEN])
+def test_a_job_of_a_pooled_worker_that_ended_within_a_lease_keeps_its_charge(
+    seconds: float, *, found: bool
+) -> None:
+    ended = replace(pooled(finished_at=instant(4 + seconds)), strikes=[FROZEN])
 
     assert bool(list(crashes_are_explained(ended))) is found
 
 
+def test_a_job_that_ended_within_a_lease_beside_the_pooler_is_found() -> None:
+    ended = replace(evidence(finished_at=instant(5)), strikes=[FROZEN])
+
+    assert list(crashes_are_explained(ended))
+
+
 def test_a_job_that_its_crashes_ended_is_found() -> None:
     state = JobState.FAILED
-    ended = replace(evidence(finished_at=instant(5), state=state), strikes=[FROZEN])
+    ended = replace(pooled(finished_at=instant(5), state=state), strikes=[FROZEN])
 
     assert list(crashes_are_explained(ended))
 

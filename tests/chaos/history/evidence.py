@@ -157,6 +157,7 @@ class Evidence:
         schedules: The schedules as they were left.
         strikes: What was done to the system, and when the machine itself stood still.
         workers: The process of each worker, by what the ledger calls the worker.
+        pooled: The processes that reach the ledger by a pooler.
         orders: The label of each order that a transaction of the app's own wrote with its job.
     """
 
@@ -167,6 +168,7 @@ class Evidence:
     schedules: Sequence[ScheduleRecord] = ()
     strikes: Sequence[Fired] = ()
     workers: Mapping[str, str] = field(default_factory=dict)
+    pooled: frozenset[str] = frozenset()
     orders: Sequence[str] = ()
 
     def of_name(self, name: str) -> list[Case]:

@@ -4,8 +4,8 @@ A crash is explained by what befell the attempt's worker while it ran: it was ki
 stopped, its clock was set wrong, or its own way to the ledger was cut. That the ledger itself was
 away, silent, read-only or full, or that its own clock jumped, explains none: that is what is found
 here. A lease that ran out while nothing at all was struck is the machine's, which was too busy to
-renew it. The charge of a job that ended within a lease of it stays: its owner had no time to take
-it back (R18).
+renew it. A worker behind the pooler reaches the ledger later than a rescuer beside it, after any
+trouble of the ledger: its charge stays if the job ends within a lease of it (R18).
 """
 
 from collections.abc import Iterator
@@ -59,14 +59,16 @@ def unexplained(evidence: Evidence, case: Case) -> int:
     """
     lost = [each for each in case.history.attempts if each.outcome in CHARGED]
     blameless = sum(
-        _left_no_time(case, attempt) or not _is_the_ledgers(evidence, case, attempt)
+        _left_no_time(evidence, case, attempt) or not _is_the_ledgers(evidence, case, attempt)
         for attempt in lost
     )
     return max(0, case.history.job.crashes - blameless)
 
 
-def _left_no_time(case: Case, attempt: AttemptRecord) -> bool:
-    """Return whether a job ended well before an attempt's owner could take the charge back."""
+def _left_no_time(evidence: Evidence, case: Case, attempt: AttemptRecord) -> bool:
+    """Return whether a job ended before an owner behind the pooler could take the charge back."""
+    if evidence.workers.get(attempt.worker) not in evidence.pooled:
+        return False
     job = case.history.job
     within_a_lease = case.at(job.finished_at) - case.at(attempt.ended_at) < TO_TAKE_BACK
     return within_a_lease and attempt.outcome == RECOVER.name and job.state != JobState.FAILED

@@ -102,6 +102,13 @@ class Topology:
         """Choose a role first, so that none is spared for being few."""
         return rng.choice(self.of_role(rng.choice(self.roles)))
 
+    @property
+    def pooled(self) -> frozenset[str]:
+        """The processes that reach the ledger by the pooler; of SQLite, none."""
+        if self.servers.pgbouncer is None:
+            return frozenset()
+        return frozenset(each.name for each in self.actors if self._is_pooled(each.name))
+
     def worker_names(self) -> Mapping[str, str]:
         """Return the actor of each worker, by what the ledger calls the worker: from the logs."""
         return {

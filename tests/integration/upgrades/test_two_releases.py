@@ -115,4 +115,7 @@ def interrupted(migrations: Sequence[Migration]) -> Sequence[Migration]:
         raise ZeroDivisionError
 
     last = migrations[-1]
-    return [*migrations[:-1], Migration(last.before, last.revision, last.minimum, fail)]
+    return [
+        *migrations[:-1],
+        Migration(last.before, last.revision, last.minimum, last.finished, fail),
+    ]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,11 +18,18 @@ from failsoft.job_engine.attempt.interrupts import (
     TimedOut,
 )
 from failsoft.job_engine.attempt.lease import Lease
+from failsoft.job_engine.clock import SystemClock
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.records.job import Claim, Ticket
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.worker.attempts.claim_returns import ClaimReturns
-from failsoft.worker.attempts.lease_keeper import OVERDUE_SECONDS, LeaseKeeper
+from failsoft.worker.attempts.lease_keeper import (
+    LONGEST_SLEEP,
+    LOOK_SECONDS,
+    OVERDUE_SECONDS,
+    LeaseKeeper,
+)
+from failsoft.worker.processes.loop_thread import LoopThread, Pause
 from tests.servers.processes import PATIENCE, wait_until
 from tests.unit.worker.attempts.offered_job import LEASE, OfferedJob
 
@@ -393,3 +401,73 @@ def test_what_escapes_from_an_attempt_gives_its_claim_back(watch: Watch) -> None
 
 def _plan() -> OfferPlan:
     return OfferPlan("dramatiq", timedelta(seconds=10))
+
+
+def test_nothing_is_looked_at_while_nothing_is_held(watch: Watch) -> None:
+    renewer, watcher = _pauses(watch)
+    with watch.hold():
+        held = (renewer(), watcher())
+    after_its_end = (renewer(), watcher())
+
+    assert held == (LONGEST_SLEEP, LONGEST_SLEEP)
+    assert after_its_end == (None, None)
+
+
+def test_the_keeper_does_not_fall_asleep_between_short_attempts(watch: Watch) -> None:
+    renewer, _ = _pauses(watch)
+    with watch.hold():
+        pass
+
+    assert (renewer(), renewer()) == (LONGEST_SLEEP, None)
+
+
+def test_the_keeper_sleeps_until_a_renewal_is_due_and_then_looks_often(watch: Watch) -> None:
+    renewer, watcher = _pauses(watch)
+    with watch.hold():
+        watch.offered.clock.advance(LEASE / 4 - timedelta(milliseconds=100))
+        before = renewer()
+        watch.offered.clock.advance(timedelta(milliseconds=100))
+        due = renewer()
+        of_watcher = watcher()
+
+    assert before == pytest.approx(0.1)
+    assert due == LOOK_SECONDS
+    assert of_watcher == LONGEST_SLEEP
+
+
+def test_the_watcher_sleeps_until_a_time_limit_and_until_three_quarters_of_a_lease(
+    watch: Watch,
+) -> None:
+    _, watcher = _pauses(watch)
+    with watch.hold(timeout=timedelta(seconds=2)):
+        watch.offered.clock.advance(timedelta(seconds=1.75))
+        until_the_limit = watcher()
+    with watch.hold():
+        watch.offered.clock.advance(LEASE * 0.75 - timedelta(milliseconds=200))
+        until_stale = watcher()
+
+    assert until_the_limit == pytest.approx(0.25)
+    assert until_stale == pytest.approx(0.2)
+
+
+def test_what_is_held_wakes_a_keeper_that_sleeps() -> None:
+    offered = OfferedJob()
+    ledger, clock = offered.ledger, SystemClock()
+    keeper = LeaseKeeper(ledger, clock, lambda claim: None, ClaimReturns(ledger, clock))
+    claim = replace(offered.claim(), lease=timedelta(milliseconds=400))
+    renewed = ledger.get("job-1").revision
+    keeper.start()
+    wait_until(lambda: _is_asleep(keeper._renewer), PATIENCE, "its sleep")
+
+    with keeper.hold(claim, Lease(), LONG):
+        wait_until(lambda: ledger.get("job-1").revision > renewed, PATIENCE, "a renewal")
+
+    keeper.stop()
+
+
+def _pauses(watch: Watch) -> tuple[Pause, Pause]:
+    return watch.keeper._renewer._pause, watch.keeper._watcher._pause
+
+
+def _is_asleep(thread: LoopThread) -> bool:
+    return bool(thread._woken._cond._waiters)  # type: ignore[attr-defined]  # the library's own

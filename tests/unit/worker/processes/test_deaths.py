@@ -13,13 +13,8 @@ import pytest
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.testing import FrozenClock, MemoryLedger
-from failsoft.worker.processes.deaths import (
-    DeathNotices,
-    NeighbourWatch,
-    birth,
-    has_gone,
-    this_machine,
-)
+from failsoft.worker.processes.deaths import DeathNotices, NeighbourWatch, has_gone
+from failsoft.worker.processes.sessions import birth, this_machine
 from tests.servers.processes import PATIENCE, wait_until
 
 LONG = timedelta(hours=1)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from failsoft.job_engine.errors import LedgerUnavailableError
-from failsoft.worker.processes.loop_thread import LoopThread
+from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
 from tests.servers.processes import PATIENCE, wait_until
 
 OFTEN = timedelta(milliseconds=5)
@@ -20,7 +20,7 @@ def start() -> Iterator[Start]:
     started: list[LoopThread] = []
 
     def begin(work: Callable[[], object]) -> LoopThread:
-        started.append(LoopThread("looking", OFTEN, work))
+        started.append(LoopThread("looking", at_intervals(OFTEN), work))
         started[-1].start()
         return started[-1]
 
@@ -103,7 +103,7 @@ def test_work_may_stop_itself(start: Start) -> None:
 
 def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
     calls: list[None] = []
-    rarely = LoopThread("looking", timedelta(hours=1), lambda: calls.append(None))
+    rarely = LoopThread("looking", lambda: None, lambda: calls.append(None))
     rarely.start()
     wait_until(lambda: len(calls) == 1, PATIENCE, "the first call")
 
@@ -112,3 +112,33 @@ def test_work_that_is_woken_for_does_not_wait_for_its_time() -> None:
     wait_until(lambda: len(calls) == 2, PATIENCE, "the requested call")
     rarely.stop()
     assert not rarely._thread.is_alive()
+
+
+def test_work_that_comes_sooner_than_the_next_call_is_not_left_until_then() -> None:
+    calls: list[None] = []
+    rarely = LoopThread("looking", lambda: 3600.0, lambda: calls.append(None))
+    rarely.start()
+    wait_until(lambda: len(calls) == 1, PATIENCE, "the first call")
+
+    rarely.wake_within(60.0)
+
+    wait_until(lambda: len(calls) == 2, PATIENCE, "the call for it")
+    rarely.stop()
+
+
+def test_work_that_the_next_call_is_soon_enough_for_wakes_nothing() -> None:
+    paused = threading.Event()
+
+    def pause() -> float:
+        paused.set()
+        return 3600.0
+
+    rarely = LoopThread("looking", pause, lambda: None)
+    rarely.start()
+    assert paused.wait(PATIENCE)
+    wait_until(lambda: rarely._sleeps_until < float("inf"), PATIENCE, "its sleep")
+
+    rarely.wake_within(7200.0)
+
+    assert not rarely._woken.is_set()
+    rarely.stop()

@@ -10,9 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.worker.exit_codes import CONFIG
-from failsoft.worker.supervision.supervisor import MARGIN_SECONDS, Supervisor
+from failsoft.worker.supervision.supervisor import MARGIN_SECONDS, DeadWorker, Supervisor
 from tests.servers.processes import PATIENCE, end, is_alive, wait_until
 
 #: Notes its arguments, then does what the test says.
@@ -225,10 +224,10 @@ def test_a_signal_stops_it(start: Start) -> None:
 def test_a_child_that_dies_is_reported_by_its_boot_id_and_one_that_ends_in_order_is_not(
     tmp_path: Path,
 ) -> None:
-    died: list[WorkerRecord] = []
+    died: list[DeadWorker] = []
     body = "time.sleep(60) if os.path.exists({notes!r} + '.stay') else sys.exit(3)"
     run = Run(tmp_path, body, (("rq", "default"), ("maintenance",)))
-    run.supervisor.on_death = lambda worker, _: died.append(worker)
+    run.supervisor.on_death = died.append
     run.start()
     wait_until(lambda: died, PATIENCE, "a death")
     Path(f"{tmp_path / 'notes'}.stay").touch()

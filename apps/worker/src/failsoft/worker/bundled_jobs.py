@@ -14,7 +14,6 @@ from pydantic import BaseModel
 from failsoft.job_engine.clock import SystemClock
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.definitions.definition import AnyDefinition
-from failsoft.job_engine.jobs.data_sync.csv_source import CsvSource, ImportSettings
 from failsoft.job_engine.jobs.data_sync.import_csv import ImportCsv, import_csv
 from failsoft.job_engine.jobs.default.deliver_webhook import DeliverWebhook, deliver_webhook
 from failsoft.job_engine.jobs.default.send_email import SendEmail, send_email
@@ -96,6 +95,13 @@ def _send_email(settings: Settings) -> SendEmail:
 
 
 def _import_csv(settings: Settings) -> ImportCsv:
+    # Imported here, with the HTTP client: a worker loads it for a job that it runs, as that of
+    # webhooks is.
+    from failsoft.job_engine.jobs.data_sync.csv_source import (  # noqa: PLC0415 - see above
+        CsvSource,
+        ImportSettings,
+    )
+
     decided = ImportSettings(
         folder=settings.import_folder,
         allow_private=settings.import_allow_private,

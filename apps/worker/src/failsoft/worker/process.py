@@ -40,19 +40,16 @@ from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code
 from failsoft.worker.logs.output import configure_logs, flush_logs
 from failsoft.worker.logs.streams import open_standard_streams
 from failsoft.worker.logs.visible import described
-from failsoft.worker.processes.deaths import birth, this_machine
 from failsoft.worker.processes.forks import guard_forks
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
-from failsoft.worker.processes.loop_thread import LoopThread
+from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
 from failsoft.worker.processes.parent_death import die_with_parent
+from failsoft.worker.processes.sessions import birth, this_machine
 from failsoft.worker.processes.signals import on_stop_signals
-from failsoft.worker.supervision.bridge import BRIDGE, BridgeProcess
-from failsoft.worker.supervision.maintenance import (
-    MAINTENANCE,
-    MaintenanceProcess,
-    maintenance_thread,
-)
+from failsoft.worker.supervision.bridge import BridgeProcess
+from failsoft.worker.supervision.maintenance import MaintenanceProcess, maintenance_thread
 from failsoft.worker.supervision.namespace_guard import EVERY, NamespaceGuard
+from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE
 from failsoft.worker.wiring import KEEPERS, App, build, modules_of_children
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
@@ -105,9 +102,9 @@ class WorkerProcess:
         self._status = OK
         self._guard = NamespaceGuard(app.engines, [engine], self._refuse)
         self._periodic = [
-            LoopThread("beat", self._settings.worker_beat, self._beat),
+            LoopThread("beat", at_intervals(self._settings.worker_beat), self._beat),
             maintenance,
-            LoopThread("namespace", EVERY, self._guard.check),
+            LoopThread("namespace", at_intervals(EVERY), self._guard.check),
         ]
         self._watch = SlotWatch(queue.slots_on(engine), self._keeper.held, app.clock)
         runner = self._build_runner()

@@ -1,28 +1,33 @@
 """The module functions, on this process's default dispatcher."""
 
-import asyncio
 import os
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from importlib.metadata import entry_points
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
-
-from failsoft.dispatcher.dispatcher import Dispatcher
-from failsoft.dispatcher.dispatching.bulk import MANY, DispatchOutcome, DispatchRequest, Many
-from failsoft.dispatcher.dispatching.flow import Completion
-from failsoft.dispatcher.handles.async_job import AsyncJobHandle
-from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
-from failsoft.dispatcher.handles.job import JobHandle
-from failsoft.dispatcher.options.options import DispatchOptions
-from failsoft.job_engine.definitions.definition import JobDefinition
-from failsoft.job_engine.definitions.links import AnyLink
+from failsoft.job_engine.awaiting import in_thread
 from failsoft.job_engine.errors import ConfigurationError
-from failsoft.job_engine.records.groups import When
 
-P = TypeVar("P", bound=BaseModel)
+if TYPE_CHECKING:
+    # A program imports these functions early, in modules of which most processes dispatch nothing.
+    # What carries them out is imported with the dispatcher, at the first call.
+    from typing import Unpack
+
+    from pydantic import BaseModel
+
+    from failsoft.dispatcher.dispatcher import Dispatcher
+    from failsoft.dispatcher.dispatching.bulk import DispatchOutcome, DispatchRequest, Many
+    from failsoft.dispatcher.dispatching.flow import Completion
+    from failsoft.dispatcher.handles.async_job import AsyncJobHandle
+    from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
+    from failsoft.dispatcher.handles.job import JobHandle
+    from failsoft.dispatcher.options.options import DispatchOptions
+    from failsoft.job_engine.definitions.definition import JobDefinition
+    from failsoft.job_engine.definitions.links import AnyLink
+    from failsoft.job_engine.records.groups import When
+
+P = TypeVar("P", bound="BaseModel")
 R = TypeVar("R")
 
 #: Entry points that make a dispatcher from the environment; the worker app has one.
@@ -35,13 +40,13 @@ class _Default:
         self._dispatcher: Dispatcher | None = None
         self._pid = 0
 
-    def get(self) -> Dispatcher:
+    def get(self) -> "Dispatcher":
         with self._lock:
             if self._dispatcher is None or self._pid != os.getpid():
                 self._dispatcher, self._pid = _wire(), os.getpid()
             return self._dispatcher
 
-    def set(self, dispatcher: Dispatcher | None) -> None:
+    def set(self, dispatcher: "Dispatcher | None") -> None:
         with self._lock:
             self._dispatcher, self._pid = dispatcher, os.getpid()
 
@@ -49,7 +54,7 @@ class _Default:
 _default = _Default()
 
 
-def default_dispatcher() -> Dispatcher:
+def default_dispatcher() -> "Dispatcher":
     """Return this process's dispatcher, made from the environment on first use.
 
     Raises:
@@ -58,25 +63,26 @@ def default_dispatcher() -> Dispatcher:
     return _default.get()
 
 
-def use_dispatcher(dispatcher: Dispatcher | None) -> None:
+def use_dispatcher(dispatcher: "Dispatcher | None") -> None:
     """Make `dispatch_job` use this dispatcher; None goes back to the environment's."""
     _default.set(dispatcher)
 
 
 def dispatch_many(
-    job: JobDefinition[P, R],
-    items: Iterable[P | DispatchRequest[P]],
+    job: "JobDefinition[P, R]",
+    items: "Iterable[P | DispatchRequest[P]]",
     *,
-    how: Many = MANY,
-    **options: Unpack[DispatchOptions],
-) -> list[DispatchOutcome[R]]:
+    how: "Many | None" = None,
+    **options: "Unpack[DispatchOptions]",
+) -> "list[DispatchOutcome[R]]":
     """Dispatch many jobs of one definition, as `Dispatcher.dispatch_many` does."""
-    return default_dispatcher().dispatch_many(job, items, how=how, **options)
+    given: dict[str, Any] = {} if how is None else {"how": how}
+    return default_dispatcher().dispatch_many(job, items, **given, **options)
 
 
 def dispatch_job(
-    job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
-) -> JobHandle[R]:
+    job: "JobDefinition[P, R]", payload: P, **options: "Unpack[DispatchOptions]"
+) -> "JobHandle[R]":
     """Record a job and offer it to an engine, as `Dispatcher.dispatch` does.
 
     `DispatchOptions` describes the options; once this has returned, the job is accepted (I1).
@@ -85,22 +91,22 @@ def dispatch_job(
 
 
 def dispatch_chain(
-    *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]],
+    *links: "Unpack[tuple[*tuple[AnyLink[Any], ...], AnyLink[R]]]",
     chain_id: str | None = None,
     shard: str | None = None,
-) -> ChainHandle[R]:
+) -> "ChainHandle[R]":
     """Dispatch jobs that run one after the other, as `Dispatcher.dispatch_chain` does."""
     return default_dispatcher().dispatch_chain(*links, chain_id=chain_id, shard=shard)
 
 
 def dispatch_group(
-    links: Sequence[AnyLink[Any]],
-    completion: Completion | None = None,
+    links: "Sequence[AnyLink[Any]]",
+    completion: "Completion | None" = None,
     *,
-    when: When = "all_ended",
+    when: "When" = "all_ended",
     group_id: str | None = None,
     shard: str | None = None,
-) -> GroupHandle:
+) -> "GroupHandle":
     """Dispatch jobs that run side by side, as `Dispatcher.dispatch_group` does."""
     return default_dispatcher().dispatch_group(
         links, completion, when=when, group_id=group_id, shard=shard
@@ -123,7 +129,11 @@ def send_event(
     )
 
 
-def _wire() -> Dispatcher:
+def _wire() -> "Dispatcher":
+    # Imported here: it reads mail and archives, and a program that was given its dispatcher, or
+    # dispatches nothing, looks for no entry point.
+    from importlib.metadata import entry_points  # noqa: PLC0415 - see above
+
     for entry in entry_points(group=WIRING_GROUP):
         dispatcher: Dispatcher = entry.load()()
         return dispatcher
@@ -134,8 +144,10 @@ def _wire() -> Dispatcher:
 
 
 async def dispatch_job_async(
-    job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
-) -> AsyncJobHandle[R]:
+    job: "JobDefinition[P, R]", payload: P, **options: "Unpack[DispatchOptions]"
+) -> "AsyncJobHandle[R]":
     """Dispatch a job, as `Dispatcher.dispatch_async` does; its handle is awaited."""
-    dispatcher = await asyncio.to_thread(default_dispatcher)
+    dispatcher = await in_thread(default_dispatcher)
+    from failsoft.dispatcher.handles.async_job import AsyncJobHandle  # noqa: PLC0415 - see above
+
     return AsyncJobHandle(await dispatcher.dispatch_async(job, payload, **options))

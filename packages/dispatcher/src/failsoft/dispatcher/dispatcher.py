@@ -1,6 +1,5 @@
 """`Dispatcher`: record a job, then offer it; nothing is sent for what is not committed."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +29,7 @@ from failsoft.dispatcher.offering.router import Route, Router
 from failsoft.dispatcher.options.checks import check_shard
 from failsoft.dispatcher.options.options import DispatchOptions, Ids, new_job, random_id
 from failsoft.dispatcher.schedules import Schedules
+from failsoft.job_engine.awaiting import in_thread
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.definitions.links import AnyLink
@@ -120,7 +120,7 @@ class Dispatcher(Control):
         """
         if options.get("session") is None:
             # A dispatch whose caller is cancelled still ends as a whole.
-            return await asyncio.to_thread(lambda: self.dispatch(job, payload, **options))
+            return await in_thread(lambda: self.dispatch(job, payload, **options))
         new = new_job(job, payload, options, self._clock, ids=self._ids)
         return await self._within.dispatch_async(job, new, options)
 

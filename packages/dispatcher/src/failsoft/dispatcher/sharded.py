@@ -1,6 +1,5 @@
 """`ShardedDispatcher`: one dispatcher over several ledgers, each of which is whole by itself."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -24,6 +23,7 @@ from failsoft.dispatcher.options.shards import (
     expect_within,
 )
 from failsoft.dispatcher.schedules import Schedules
+from failsoft.job_engine.awaiting import in_thread
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.definitions.links import AnyLink, Link
 from failsoft.job_engine.errors import (
@@ -105,7 +105,7 @@ class ShardedDispatcher(Dispatcher):
     ) -> JobHandle[R]:
         """Do as `dispatch`, without blocking the event loop."""
         shard = _expect_all(job, payload, options)
-        dispatcher = await asyncio.to_thread(self.of_shard, shard)
+        dispatcher = await in_thread(lambda: self.of_shard(shard))
         return await dispatcher.dispatch_async(job, payload, **options)
 
     def dispatch_many(

@@ -1,7 +1,8 @@
 """Finding the primary behind Sentinels when some of them, or the former primary, are parted.
 
-redis-py believes the first Sentinel that answers, and stays with a primary that answers. A client
-that is in the minority with both would have its offers refused until the partition heals (RS-08).
+redis-py takes the answer of the first Sentinel that gives one, and stays with a primary that
+answers. A client that is in the minority with both would have its offers refused until the
+partition heals (RS-08).
 """
 
 from functools import cache
@@ -20,7 +21,7 @@ _PARTED = "NOREPLICAS"
 class SentinelQuorum(Sentinel):
     """Sentinels of which a majority is asked, as long as so many answer.
 
-    A promotion takes a majority, so that one of them knows of it.
+    A promotion takes a majority, so that one of them has recorded it.
 
     Attributes:
         sentinels: A client for each, those that answered last first.
@@ -65,7 +66,7 @@ def _epoch(state: Any) -> int:
 
 
 class _LeavesParted:
-    """A connection that asks the Sentinels again once its primary refuses for want of replicas.
+    """A connection that finds its primary anew once that refuses for want of replicas.
 
     Mixed into a connection of redis-py's.
     """

@@ -17,7 +17,7 @@ from failsoft.worker.processes.loop_thread import LoopThread
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
-#: How often their ends are sent to the ledger.
+#: How often their ends are sent to the ledger while there are any.
 SEND_EVERY = timedelta(milliseconds=200)
 #: The pauses after the ledger refused one, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -52,7 +52,7 @@ class ClaimReturns:
         self._listener = listener
         self._lock = threading.Lock()
         self._owed: dict[str, _Owed] = {}
-        self._sender = LoopThread("return", SEND_EVERY, self.settle)
+        self._sender = LoopThread("return", self._pause, self.settle)
 
     def start(self) -> None:
         """Begin to send."""
@@ -72,6 +72,7 @@ class ClaimReturns:
         """
         with self._lock:
             self._owed.setdefault(claim.claim_id, _Owed(claim, conclusion, lease))
+        self._sender.wake_within(SEND_EVERY.total_seconds())
 
     @property
     def count(self) -> int:
@@ -85,6 +86,9 @@ class ClaimReturns:
             self._sender.wake()
             self._clock.sleep(SEND_EVERY.total_seconds())
         return not self._owed
+
+    def _pause(self) -> float | None:
+        return SEND_EVERY.total_seconds() if self._owed else None
 
     def settle(self) -> None:
         """Send the ledger each end that is due.

@@ -1,6 +1,7 @@
 """Renewing the leases of running attempts where their code cannot block it (rules 12 and 13)."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim
 from failsoft.worker.attempts.claim_returns import ClaimReturns
-from failsoft.worker.processes.loop_thread import LoopThread
+from failsoft.worker.processes.loop_thread import LoopThread, Pause
 
 #: How many times a lease is renewed before it would expire.
 RENEWALS = 4
@@ -23,8 +24,11 @@ RENEWALS = 4
 SELF_FENCE = 0.75
 #: How long an attempt whose time is up may take to notice, in seconds.
 OVERDUE_SECONDS = 2.0
-#: How often the keeper looks.
-LOOK_EVERY = timedelta(milliseconds=50)
+#: How soon the keeper looks again at an attempt for which something was due, in seconds.
+LOOK_SECONDS = 0.05
+#: How long it sleeps at most while anything is held, in seconds: the clock of a thread that sleeps
+#: stands still with a suspended machine, and that of the leases does not.
+LONGEST_SLEEP = 0.5
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
@@ -40,26 +44,49 @@ class _Held:
     failing_since: float | None = None
     cut_off_at: float | None = None
 
+    @property
+    def due_at(self) -> float:
+        return self.renewed_at + self.claim.lease.total_seconds() / RENEWALS
+
+    @property
+    def stale_at(self) -> float:
+        return self.renewed_at + self.claim.lease.total_seconds() * SELF_FENCE
+
+    @property
+    def times_out_at(self) -> float:
+        # The time that the attempt waits for the ledger does not count.
+        return self.ends_at + self.lease.excused
+
     def is_due(self, now: float) -> bool:
-        return now - self.renewed_at >= self.claim.lease.total_seconds() / RENEWALS
+        return now >= self.due_at
 
     def is_nearly_due(self, now: float) -> bool:
         return now - self.renewed_at >= self.claim.lease.total_seconds() / RENEWALS / 2
 
     def is_stale(self, now: float) -> bool:
-        return now - self.renewed_at >= self.claim.lease.total_seconds() * SELF_FENCE
+        return now >= self.stale_at
 
     def is_over_time(self, now: float) -> bool:
-        # The time that the attempt waits for the ledger does not count.
-        return now >= self.ends_at + self.lease.excused and not self.lease.is_asking
+        return now >= self.times_out_at and not self.lease.is_asking
 
     def is_stuck(self, now: float) -> bool:
         cut_off = self.cut_off_at is not None and not self.lease.has_ended
         return cut_off and now - (self.cut_off_at or now) >= OVERDUE_SECONDS
 
     def is_overdue(self, now: float) -> bool:
-        late = now - self.ends_at - self.lease.excused
-        return self.lease.revoked_by is TimedOut and late >= OVERDUE_SECONDS
+        return self.lease.revoked_by is TimedOut and now >= self.times_out_at + OVERDUE_SECONDS
+
+    def next_renewal(self) -> float:
+        """Return when the renewer must look at it next."""
+        if self.given_up or self.cut_off_at is not None:
+            return math.inf
+        return min(self.due_at, self.times_out_at + OVERDUE_SECONDS)
+
+    def next_check(self) -> float:
+        """Return when the watcher must look at it next."""
+        if self.cut_off_at is not None:
+            return min(self.times_out_at, self.cut_off_at + OVERDUE_SECONDS)
+        return min(self.times_out_at, self.stale_at)
 
 
 class LeaseKeeper:
@@ -67,7 +94,8 @@ class LeaseKeeper:
 
     One thread renews, and may have to wait for the ledger. The other only compares times, so that
     an attempt whose lease cannot be renewed stops even while the ledger hangs. The claim of an
-    attempt that stopped for that reason is given back when the ledger answers.
+    attempt that stopped for that reason is given back when the ledger answers. Both sleep until
+    something is due, and as long as nothing is held.
     """
 
     def __init__(
@@ -95,9 +123,10 @@ class LeaseKeeper:
         self._overdue = overdue
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
+        self._holds = 0
         self._releasing = False
-        self._renewer = LoopThread("renew", LOOK_EVERY, self._renew_due)
-        self._watcher = LoopThread("watch", LOOK_EVERY, self._watch)
+        self._renewer = LoopThread("renew", self._sleep(_Held.next_renewal), self._renew_due)
+        self._watcher = LoopThread("watch", self._sleep(_Held.next_check), self._watch)
 
     def start(self) -> None:
         """Begin to renew and to watch."""
@@ -116,7 +145,10 @@ class LeaseKeeper:
         held = _Held(claim, lease, now, now + timeout.total_seconds())
         with self._lock:
             self._held[claim.claim_id] = held
+            self._holds += 1
             releasing = self._releasing
+        self._renewer.wake_within(held.next_renewal() - now)
+        self._watcher.wake_within(held.next_check() - now)
         if releasing:
             lease.revoke(Released, immediately=False)
         try:
@@ -232,6 +264,22 @@ class LeaseKeeper:
         )
         hangs = waited >= held.claim.lease.total_seconds() / RENEWALS
         return held.failing_since is not None or hangs
+
+    def _sleep(self, next_look: Callable[[_Held], float]) -> Pause:
+        """Return how long a thread sleeps that must look at what is held at these moments."""
+        seen = 0
+
+        def pause() -> float | None:
+            nonlocal seen
+            was_idle, seen = self._holds == seen, self._holds
+            moments = [next_look(held) for held in self._snapshot()]
+            if not moments:
+                # Not after the end of each of many short attempts: the next would wake it again.
+                return None if was_idle else LONGEST_SLEEP
+            left = min(moments) - self._clock.steady()
+            return min(left if left > 0 else LOOK_SECONDS, LONGEST_SLEEP)
+
+        return pause
 
     def _snapshot(self) -> list[_Held]:
         with self._lock:

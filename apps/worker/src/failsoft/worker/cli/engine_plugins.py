@@ -41,7 +41,7 @@ class EngineRow:
 @click.command("list")
 @json_option
 def list_command(*, as_json: bool) -> None:
-    """Show the engines that are installed, and their order of preference; asks no server."""
+    """Show the installed engines and their order of preference, without a call to a server."""
     found = [asdict(row) for row in _rows(load_settings())]
     if as_json:
         print_json(found)

@@ -1,8 +1,10 @@
 """`failsoft worker ENGINE|all|maintenance`."""
 
+import json
 import os
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from typing import NoReturn
 
 import click
 
@@ -12,15 +14,14 @@ from failsoft.job_engine.errors import ConfigurationError
 from failsoft.ledger import check
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.cli.options import Option, json_option
-from failsoft.worker.cli.output import answer, may_be_lost
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.engine_sites import expect_engine, site_of
-from failsoft.worker.logs.output import configure_logs
+from failsoft.worker.logs.output import configure_logs, logs_json
 from failsoft.worker.preflight import preflight
-from failsoft.worker.supervision.bridge import BRIDGE, has_bridge
-from failsoft.worker.supervision.maintenance import MAINTENANCE
-from failsoft.worker.supervision.supervisor import Supervisor, label_of
-from failsoft.worker.wiring import death_notices, open_database
+from failsoft.worker.supervision.bridge import has_bridge
+from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE, label_of
+from failsoft.worker.supervision.program import Plan, become_supervisor
+from failsoft.worker.wiring import open_database
 
 #: Stands for every engine of the settings.
 ALL = "all"
@@ -39,7 +40,14 @@ slots_option: Option = click.option(
     "overrides FAILSOFT_SLOTS.",
 )
 
-
+processes_option: Option = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="How many processes serve each queue, each with its slots: threads of one process share "
+    "one processor.",
+)
 bridge_option: Option = click.option(
     "--bridge",
     "only_bridge",
@@ -61,7 +69,7 @@ class _Workers(click.Group):
 
 @click.group(cls=_Workers)
 def worker() -> None:
-    """Run workers: a supervised process per queue.
+    """Run workers: a supervised process per queue, or several.
 
     SIGTERM or Ctrl-C stops them gracefully: a job that runs ends, or goes back to the ledger
     after its step. A second one stops them at once. Logs go to standard error. Each ledger of
@@ -74,15 +82,24 @@ def _of_engine(name: str) -> click.Command:
 
     @queue_option
     @slots_option
+    @processes_option
     @bridge_option
     @json_option
     def serve(
-        queues: tuple[str, ...], *, slots: str | None, only_bridge: bool, as_json: bool
+        queues: tuple[str, ...],
+        *,
+        slots: str | None,
+        processes: int,
+        only_bridge: bool,
+        as_json: bool,
     ) -> None:
         if only_bridge:
             _serve_bridge(name, queues, as_json=as_json)
-        else:
-            _serve(name, queues, slots, as_json=as_json)
+            return
+        if slots is not None:
+            # The processes of the queues read it there.
+            os.environ["FAILSOFT_SLOTS"] = slots
+        _serve(name, queues, processes, as_json=as_json)
 
     return click.command(name, help=f"Serve queues from {_title(name)}.")(serve)
 
@@ -126,17 +143,14 @@ def _settings() -> Settings:
     return settings
 
 
-def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: bool) -> None:
-    if slots is not None:
-        # The processes of the queues read it there.
-        os.environ["FAILSOFT_SLOTS"] = slots
+def _serve(engine: str, queues: tuple[str, ...], processes: int, *, as_json: bool) -> None:
     settings = _settings()
     engines = settings.offered_engines if engine == ALL else (engine,)
     expect_engine(settings, *engines)
     _expect_workers(settings, engines)
     # The same for each ledger, which are checked here; the queues are the jobs'.
     *_, chosen = [preflight(each, queues) for each in settings.by_ledger()]
-    posts = [(each, queue) for each in engines for queue in chosen]
+    posts = [(each, queue) for each in engines for queue in chosen for _ in range(processes)]
     if not queues:
         posts += [(each, BRIDGE) for each in engines if has_bridge(settings, each)]
     _supervise(settings, posts, as_json=as_json)
@@ -173,20 +187,17 @@ def _expect_workers(settings: Settings, engines: Sequence[str]) -> None:
             )
 
 
-def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> None:
-    ledgers = {each.ledger_name: death_notices(each) for each in settings.by_ledger()}
-    supervisor = Supervisor(
-        posts,
-        settings.shutdown_grace,
-        on_death=lambda worker, ledger: ledgers[ledger].note(worker),
-        ledgers=tuple(ledgers),
-    )
-    supervisor.on_signals()
+def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> NoReturn:
+    ledgers = [each.ledger_name for each in settings.by_ledger()]
     labels = [label_of(post, ledger) for ledger in ledgers for post in posts]
-    with may_be_lost():
-        serving = f"serving {', '.join(labels)}; Ctrl-C stops, twice at once"
-        answer({"pid": os.getpid(), "serves": labels}, serving, as_json=as_json)
-    status = supervisor.run()
-    for deaths in ledgers.values():
-        deaths.finish()
-    raise SystemExit(status)
+    serving = f"serving {', '.join(labels)}; Ctrl-C stops, twice at once"
+    become_supervisor(
+        Plan(
+            posts,
+            ledgers,
+            settings.shutdown_grace.total_seconds(),
+            json.dumps({"pid": os.getpid(), "serves": labels}) if as_json else serving,
+            settings.log_level,
+            logs_json=logs_json(settings),
+        )
+    )

@@ -19,6 +19,7 @@ from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.dev.watcher import CodeWatcher
 from failsoft.worker.exit_codes import OK
 from failsoft.worker.processes.signals import on_stop_signals
+from failsoft.worker.supervision.death_notice import record_of
 from failsoft.worker.supervision.supervisor import Supervisor
 from failsoft.worker.wiring import death_notices
 
@@ -110,7 +111,7 @@ class DevSession:
             posts,
             self._grace,
             self._environment,
-            on_death=lambda worker, _: self._deaths.note(worker),
+            on_death=lambda dead: self._deaths.note(record_of(dead)),
         )
         if self._is_over:
             # A signal or a change came before the supervisor existed.

@@ -6,17 +6,15 @@ process is dead if its parent reaped it, or if it does not exist on its machine 
 
 import logging
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.ports.ledger import WorkerLedger
 from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.worker.processes.sessions import birth, this_machine
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
@@ -24,60 +22,6 @@ logger: logging.Logger = logging.getLogger("failsoft.worker")
 PAUSE = timedelta(milliseconds=500)
 #: How long a supervisor that ends waits until its notices are recorded.
 LAST_NOTICES = timedelta(seconds=2)
-
-#: The places of a process's session and start time among the fields that follow its name in
-#: `/proc/<pid>/stat`.
-_SESSION, _START_TIME = 3, 19
-
-
-def this_machine() -> str:
-    """Return the scope in which process ids are unique: a boot of a kernel and a PID namespace.
-
-    Empty where that cannot be read: no process is taken for dead by its id there.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        namespace = Path("/proc/self/ns/pid").readlink()
-    except OSError:
-        return ""
-    return f"{boot} {namespace}"
-
-
-def birth(pid: int) -> str:
-    """Return when a process began, in ticks since the boot; empty if it cannot be read."""
-    fields = _fields(Path(f"/proc/{pid}"))
-    return fields[_START_TIME] if len(fields) > _START_TIME else ""
-
-
-def _session(process: Path) -> int | None:
-    fields = _fields(process)
-    return int(fields[_SESSION]) if len(fields) > _SESSION else None
-
-
-def _fields(process: Path) -> list[str]:
-    try:
-        stat = (process / "stat").read_text(errors="replace")
-    except OSError:
-        return []
-    # The name may hold spaces and parentheses; what follows the last one does not.
-    return stat.rpartition(")")[2].split()
-
-
-def end_session(leader: int) -> None:
-    """Kill the processes that remain in a session whose leader is gone.
-
-    Processes that a job started in a session of their own are meant to outlive the worker. Where
-    `/proc` shows no sessions, only the leader's own group is ended.
-    """
-    if birth(leader):
-        # Another process has this number by now, so no session has it any more.
-        return
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
-    for folder in Path("/proc").glob("[0-9]*"):
-        if _session(folder) == leader:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def has_gone(worker: WorkerRecord) -> bool:
@@ -146,11 +90,11 @@ class DeathNotices:
                 )
                 self._thread.start()
 
-    def finish(self, timeout: timedelta = LAST_NOTICES) -> None:
-        """Wait, for at most the timeout, until all are marked."""
+    def finish(self, timeout: timedelta | None = LAST_NOTICES) -> None:
+        """Wait until all are marked, for at most the timeout if there is one."""
         thread = self._thread
         if thread is not None:
-            thread.join(timeout.total_seconds())
+            thread.join(None if timeout is None else timeout.total_seconds())
 
     def _run(self) -> None:
         while True:

@@ -1,8 +1,10 @@
 """A thread that repeats a call until it is stopped."""
 
 import logging
+import math
 import random
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -11,12 +13,30 @@ from failsoft.job_engine.errors import LedgerError, LedgerUnavailableError
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
 
-class LoopThread:
-    """Calls `work` at an interval with jitter; an outage of the ledger is logged once."""
+#: Returns after how many seconds the next call is due; None where it waits to be woken.
+Pause = Callable[[], float | None]
 
-    def __init__(self, name: str, every: timedelta, work: Callable[[], object]) -> None:
-        self._every = every.total_seconds()
+
+def at_intervals(every: timedelta) -> Pause:
+    """Return the pause of calls at an interval, with jitter."""
+    return lambda: every.total_seconds() * random.uniform(0.8, 1.2)
+
+
+class LoopThread:
+    """Calls `work` again and again; an outage of the ledger is logged once."""
+
+    def __init__(self, name: str, pause: Pause, work: Callable[[], object]) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            name: The thread's.
+            pause: Called after each call of `work`.
+            work: What is repeated.
+        """
+        self._pause = pause
         self._work = work
+        # Infinite also while it is awake: what is added meanwhile makes it look once more.
+        self._sleeps_until = math.inf
         self._stopped = threading.Event()
         self._woken = threading.Event()
         self._trouble: type[Exception] | None = None
@@ -31,6 +51,11 @@ class LoopThread:
         """Call again at once, or as soon as the current call is over."""
         self._woken.set()
 
+    def wake_within(self, seconds: float) -> None:
+        """Let the next call be in that time at the latest; cheap where it is anyway."""
+        if time.monotonic() + seconds < self._sleeps_until:
+            self.wake()
+
     def stop(self, timeout: float = 5.0) -> None:
         """Make no further call, and wait up to the timeout for the current one."""
         self._stopped.set()
@@ -41,7 +66,11 @@ class LoopThread:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._call()
-            self._woken.wait(self._every * random.uniform(0.8, 1.2))
+            pause = self._pause()
+            self._sleeps_until = math.inf if pause is None else time.monotonic() + pause
+            self._woken.wait(pause)
+            # Before the call: what is added from here on is seen by it, or wakes this again.
+            self._sleeps_until = math.inf
             self._woken.clear()
 
     def _call(self) -> None:

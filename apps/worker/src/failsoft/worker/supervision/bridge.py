@@ -12,9 +12,6 @@ from failsoft.worker.exit_codes import OK
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
 from failsoft.worker.wiring import App
 
-#: Stands in a queue's place where a process is an engine's bridge; no queue has such a name.
-BRIDGE = "@bridge"
-
 
 def has_bridge(settings: Settings, engine: str) -> bool:
     """Return whether an engine has a bridge."""

@@ -9,12 +9,10 @@ import threading
 from failsoft.job_engine.telemetry import Event
 from failsoft.worker.processes.deaths import NeighbourWatch
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
-from failsoft.worker.processes.loop_thread import LoopThread
+from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
 from failsoft.worker.supervision.namespace_guard import NamespaceGuard
+from failsoft.worker.supervision.posts import MAINTENANCE
 from failsoft.worker.wiring import App
-
-#: Replaces the engine's name where a process serves none.
-MAINTENANCE = "maintenance"
 
 
 def maintenance_thread(app: App, stopping: threading.Event) -> LoopThread:
@@ -28,7 +26,7 @@ def maintenance_thread(app: App, stopping: threading.Event) -> LoopThread:
             # Also while the ledger is away: the engines are probed without it.
             app.maintenance.tick(stopping.is_set)
 
-    return LoopThread(MAINTENANCE, app.settings.maintenance_every, tick)
+    return LoopThread(MAINTENANCE, at_intervals(app.settings.maintenance_every), tick)
 
 
 class MaintenanceProcess:

@@ -17,13 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.worker.exit_codes import CONFIG, OK
-from failsoft.worker.processes.deaths import end_session
 from failsoft.worker.processes.last_exit import HASTE_SECONDS
+from failsoft.worker.processes.sessions import end_session
 from failsoft.worker.processes.signals import on_stop_signals
-from failsoft.worker.supervision.bridge import BRIDGE
-from failsoft.worker.supervision.maintenance import MAINTENANCE
+from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE, label_of
 
 logger: logging.Logger = logging.getLogger("failsoft.supervisor")
 
@@ -37,6 +35,21 @@ STEADY_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 #: How much longer than their grace the workers may take to stop, in seconds.
 MARGIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadWorker:
+    """A worker process that ended without giving its jobs back.
+
+    Not a record of the ledger's: a supervisor imports nothing of a ledger.
+    """
+
+    boot_id: str
+    engine: str
+    queue: str
+    host: str
+    pid: int
+    ledger: str
 
 
 @dataclass(slots=True)
@@ -75,8 +88,7 @@ class Supervisor:
         grace: How long they may take to stop before they are killed.
         environment: The environment of the processes; this one's where None.
         command: The command of a worker process.
-        on_death: Called with a worker process that ended without giving its jobs back, and with
-            the name of its ledger.
+        on_death: Called with a worker process that ended without giving its jobs back.
         ledgers: The ledgers each of which has processes of its own; one without a name by default.
     """
 
@@ -84,7 +96,7 @@ class Supervisor:
     grace: timedelta
     environment: Mapping[str, str] | None = None
     command: Sequence[str] = WORKER
-    on_death: Callable[[WorkerRecord, str], object] = lambda worker, ledger: None
+    on_death: Callable[[DeadWorker], object] = lambda worker: None
     ledgers: Sequence[str] = ("",)
     _children: list[_Child] = field(init=False)
     # A plain number, because a signal handler adds to it: an Event's lock may be held just then.
@@ -144,8 +156,7 @@ class Supervisor:
         if process is not None and not orderly and child.serves_queue:
             engine, queue = child.post
             host = socket.gethostname()
-            dead = WorkerRecord(child.boot_id, engine, queue, host, process.pid, 0)
-            self.on_death(dead, child.ledger)
+            self.on_death(DeadWorker(child.boot_id, engine, queue, host, process.pid, child.ledger))
 
     def _start_later(self, child: _Child, status: int) -> None:
         lived = time.monotonic() - child.started_at
@@ -197,11 +208,6 @@ class Supervisor:
     def _signal_all(self, signum: signal.Signals) -> None:
         for child in self._children:
             child.send(signum)
-
-
-def label_of(post: Sequence[str], ledger: str = "") -> str:
-    """Name a process for people: `rq:default`, or `rq:default@a` of ledger `a`."""
-    return f"{':'.join(post)}@{ledger}" if ledger else ":".join(post)
 
 
 def _how(status: int) -> str:

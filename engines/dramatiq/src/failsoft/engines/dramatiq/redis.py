@@ -51,6 +51,10 @@ class SafeRedisBroker(RedisBroker):
     Its client has short timeouts and makes no retries.
     """
 
+    #: The longest pause of an idle consumer between two looks, in milliseconds: how late it may
+    #: take what is offered meanwhile.
+    idle_ms = 200
+
     def __init__(self, client: Redis, namespace: str, inbox: Inbox | None = None) -> None:
         super().__init__(client=client, namespace=namespace or "failsoft", middleware=[])
         self.inbox = inbox

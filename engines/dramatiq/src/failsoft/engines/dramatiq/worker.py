@@ -6,6 +6,8 @@ of them (rule 15). As many messages are fetched as there are threads (DQ-12).
 
 import threading
 from datetime import timedelta
+from queue import Empty, PriorityQueue
+from typing import Any
 
 import dramatiq
 from dramatiq.worker import Worker
@@ -14,12 +16,58 @@ from failsoft.engines.dramatiq.adapter import SafeBroker
 from failsoft.engines.dramatiq.closing import close_in_time
 from failsoft.engines.dramatiq.messages import ACTOR
 
-#: How long an idle consumer waits between two looks, in milliseconds.
-IDLE_MS = 200
 #: How often the threads are checked, in seconds.
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 #: How much longer than their grace running attempts may take: they end by themselves before.
 MARGIN = timedelta(seconds=5)
+
+
+class _WorkQueue(PriorityQueue[Any]):
+    """The messages between the consumer and the threads, which wait here as long as there are none.
+
+    Dramatiq's threads look at it in short intervals, each by itself, to see whether they are to
+    end: what these intervals are is Dramatiq's one setting for threads and consumers.
+    """
+
+    is_closed = False
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Return the next message, whatever the timeout; `Empty` once the queue is closed."""
+        if not block:
+            return super().get(block=False)
+        with self.not_empty:
+            while not self._qsize() and not self.is_closed:
+                self.not_empty.wait()
+            if self.is_closed:
+                raise Empty
+            return self._get()
+
+    def close(self) -> None:
+        """Let every thread that waits go on."""
+        with self.not_empty:
+            self.is_closed = True
+            self.not_empty.notify_all()
+
+
+class _Worker(Worker):
+    """Dramatiq's worker, whose threads wait until they have work, or are to end."""
+
+    def __init__(self, broker: SafeBroker, queue_name: str, threads: int) -> None:
+        super().__init__(
+            broker,
+            queues={queue_name},
+            worker_timeout=broker.idle_ms,
+            worker_threads=threads,
+        )
+        self.queue_prefetch = threads
+        self._waited_for = self.work_queue = _WorkQueue()
+
+    def stop(self, timeout: int = 600_000) -> None:
+        """Stop; what no thread has begun stays with the broker."""
+        for thread in self.workers:
+            thread.stop()
+        self._waited_for.close()
+        super().stop(timeout)
 
 
 class ThreadWorker:
@@ -40,10 +88,7 @@ class ThreadWorker:
         def process(wire: object) -> None:
             post.process(wire)
 
-        self._worker = Worker(
-            broker, queues={queue_name}, worker_timeout=IDLE_MS, worker_threads=post.slots
-        )
-        self._worker.queue_prefetch = post.slots
+        self._worker = _Worker(broker, queue_name, post.slots)
         self._broker = broker
 
     def run(self, stopping: threading.Event) -> None:

@@ -1,6 +1,6 @@
 """Registering a queue's function with Inngest: the worker does it itself, and only as itself.
 
-The address that Inngest is to call is a setting. The SDK takes it from whatever request asks for a
+The address that Inngest is to call is a setting. The SDK takes it from any request for a
 synchronization, signed or not (ING-05).
 """
 

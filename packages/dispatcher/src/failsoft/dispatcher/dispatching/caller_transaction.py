@@ -1,6 +1,5 @@
 """Dispatching in a transaction of the caller's: the offer goes out when that has committed."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -16,6 +15,7 @@ from failsoft.dispatcher.handles.job import FIRST_LOOK, HandleLedger, JobHandle
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.options import DispatchOptions
+from failsoft.job_engine.awaiting import in_thread
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.errors import (
@@ -76,7 +76,7 @@ class CallerTransactionDispatch:
     ) -> JobHandle[R]:
         """Do as `dispatch` with an awaited session; only the caller's SQL is on the event loop."""
         session = _awaited(options.get("session"))
-        route = await asyncio.to_thread(self._recorder.route, new)
+        route = await in_thread(lambda: self._recorder.route(new))
         return await session.run_sync(partial(self._record, job, new, options, route=route))
 
     def _record(

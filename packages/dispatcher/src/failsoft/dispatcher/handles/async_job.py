@@ -1,12 +1,13 @@
 """The awaited handle: `JobHandle` off the event loop."""
 
-import asyncio
+import time
 from datetime import timedelta
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
 from failsoft.dispatcher.handles.job import FIRST_LOOK, SLOWEST_LOOK, JobHandle
+from failsoft.job_engine.awaiting import in_thread, pause
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.records.job import CancelOutcome, JobRecord, Progress
 from failsoft.job_engine.records.states import JobState
@@ -35,7 +36,7 @@ class AsyncJobHandle(Generic[R]):
 
     async def job(self) -> JobRecord:
         """Do as `JobHandle.job`."""
-        return await asyncio.to_thread(self.blocking.job)
+        return await in_thread(self.blocking.job)
 
     async def status(self) -> JobState:
         """Do as `JobHandle.status`."""
@@ -43,7 +44,7 @@ class AsyncJobHandle(Generic[R]):
 
     async def pending(self) -> bool:
         """Do as `JobHandle.pending`."""
-        return await asyncio.to_thread(lambda: self.blocking.pending)
+        return await in_thread(lambda: self.blocking.pending)
 
     async def progress(self) -> Progress | None:
         """Do as `JobHandle.progress`."""
@@ -51,14 +52,13 @@ class AsyncJobHandle(Generic[R]):
 
     async def cancel(self) -> CancelOutcome:
         """Do as `JobHandle.cancel`."""
-        return await asyncio.to_thread(self.blocking.cancel)
+        return await in_thread(self.blocking.cancel)
 
     async def result(self, timeout: timedelta = timedelta(seconds=30)) -> R:
         """Do as `JobHandle.result`; no thread waits meanwhile."""
         Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
-        loop = asyncio.get_running_loop()
-        ends_at, pause = loop.time() + timeout.total_seconds(), FIRST_LOOK
-        while not (await self.status()).is_terminal and loop.time() < ends_at:
-            await asyncio.sleep(min(pause, max(0.0, ends_at - loop.time())))
-            pause = min(pause * 2, SLOWEST_LOOK)
-        return await asyncio.to_thread(self.blocking.result, timedelta(0))
+        ends_at, next_look = time.monotonic() + timeout.total_seconds(), FIRST_LOOK
+        while not (await self.status()).is_terminal and time.monotonic() < ends_at:
+            await pause(min(next_look, max(0.0, ends_at - time.monotonic())))
+            next_look = min(next_look * 2, SLOWEST_LOOK)
+        return await in_thread(lambda: self.blocking.result(timedelta(0)))

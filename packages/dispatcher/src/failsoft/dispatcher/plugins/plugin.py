@@ -1,8 +1,8 @@
 """What an engine is plugged in by: one object with a half that offers and a half that works.
 
 A distribution names such an object as an entry point of the group `failsoft.engines`. Nothing
-else of Failsoft knows the engine: the settings, the command line, `doctor`, `dev` and the worker
-process ask the plug-in.
+else of Failsoft names the engine: the settings, the command line, `doctor`, `dev` and the worker
+process use the plug-in.
 """
 
 import threading

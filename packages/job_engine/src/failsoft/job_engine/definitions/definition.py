@@ -2,7 +2,7 @@
 
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -14,9 +14,11 @@ from failsoft.job_engine.definitions.handlers import (
     check_signature,
 )
 from failsoft.job_engine.errors import MissingHandlerError
-from failsoft.job_engine.steps.async_context import AsyncJobContext
-from failsoft.job_engine.steps.context import JobContext
 from failsoft.job_engine.values.annotations import is_async
+
+if TYPE_CHECKING:
+    from failsoft.job_engine.steps.async_context import AsyncJobContext
+    from failsoft.job_engine.steps.context import JobContext
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -50,7 +52,7 @@ class JobDefinition(JobDeclaration[P, R]):
         """Return whether the handler is an `async def`."""
         return self.handler is not None and is_async(self.handler)
 
-    def call(self, payload: P, ctx: JobContext) -> R:
+    def call(self, payload: P, ctx: "JobContext") -> R:
         """Call the handler, a plain one.
 
         Raises:
@@ -59,7 +61,7 @@ class JobDefinition(JobDeclaration[P, R]):
         handler: Handler[P, R] = self._bound()
         return handler(payload, ctx)
 
-    def start(self, payload: P, ctx: AsyncJobContext) -> Coroutine[Any, Any, R]:
+    def start(self, payload: P, ctx: "AsyncJobContext") -> Coroutine[Any, Any, R]:
         """Return the coroutine of an `async def` handler.
 
         Raises:

@@ -2,22 +2,24 @@
 
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
 from failsoft.job_engine.errors import DefinitionError
-from failsoft.job_engine.steps.async_context import AsyncJobContext
-from failsoft.job_engine.steps.context import JobContext
 from failsoft.job_engine.validation import Expect
 from failsoft.job_engine.values.annotations import UNRESOLVABLE, hint, is_async, without_partial
 from failsoft.job_engine.values.codec import is_model
 
+if TYPE_CHECKING:
+    from failsoft.job_engine.steps.async_context import AsyncJobContext
+    from failsoft.job_engine.steps.context import JobContext
+
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
-Handler = Callable[[P, JobContext], R]
-AsyncHandler = Callable[[P, AsyncJobContext], Coroutine[Any, Any, R]]
+Handler = Callable[[P, "JobContext"], R]
+AsyncHandler = Callable[[P, "AsyncJobContext"], Coroutine[Any, Any, R]]
 AnyHandler = Handler[P, R] | AsyncHandler[P, R]
 
 
@@ -44,6 +46,11 @@ def check_signature(name: str, handler: Callable[..., Any]) -> tuple[Any, Any]:
 
 
 def _check_context(name: str, handler: Callable[..., Any], declared: object) -> None:
+    # Imported here: what runs steps, with `asyncio`, is for processes that define jobs, and not for
+    # those that only declare and dispatch them.
+    from failsoft.job_engine.steps.async_context import AsyncJobContext  # noqa: PLC0415 - see above
+    from failsoft.job_engine.steps.context import JobContext  # noqa: PLC0415 - see above
+
     expected = AsyncJobContext if is_async(handler) else JobContext
     if isinstance(declared, type) and not issubclass(expected, declared):
         kind = "an `async def`" if is_async(handler) else "a plain function"

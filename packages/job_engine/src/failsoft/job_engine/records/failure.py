@@ -18,7 +18,7 @@ class JobFailure(BaseModel):
         attempts: How many attempts there were.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, defer_build=True)
 
     job_id: str
     name: str

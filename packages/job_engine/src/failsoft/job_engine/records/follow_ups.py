@@ -7,6 +7,7 @@ transaction that ends it, and may know none of the definitions.
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 
 from pydantic import TypeAdapter
 
@@ -63,15 +64,18 @@ class FollowUps:
         """Return it as the ledger keeps it; None if nothing is set off."""
         if self == FollowUps():
             return None
-        return _FOLLOW_UPS.dump_json(self, exclude_defaults=True).decode()
+        return _adapter().dump_json(self, exclude_defaults=True).decode()
 
 
-_FOLLOW_UPS = TypeAdapter(FollowUps)
+@cache
+def _adapter() -> TypeAdapter[FollowUps]:
+    # Built when it is first needed: most processes that import this read no follow-ups.
+    return TypeAdapter(FollowUps)
 
 
 def follow_ups_from(text: str) -> FollowUps:
     """Read what the ledger keeps."""
-    return _FOLLOW_UPS.validate_json(text)
+    return _adapter().validate_json(text)
 
 
 def counts_in(text: str | None, group_id: str) -> bool:

@@ -15,7 +15,7 @@ WHOLE = ""
 class GroupResult(BaseModel):
     """How the jobs of a group ended; the payload of a completion job, or a field of it."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, defer_build=True)
 
     group_id: str
     total: int

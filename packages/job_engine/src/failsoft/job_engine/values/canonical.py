@@ -12,12 +12,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import is_dataclass
 from typing import Any
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel
+
+#: Made once: `json.dumps` makes an encoder for each call whose options are not its defaults.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def canonical(value: Any) -> str:
     """Return what JSON can carry as text, the same whatever the order of the keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value)
 
 
 def digest(text: str) -> str:
@@ -36,8 +39,9 @@ def sort_sets(value: object, data: Any) -> bool:
         _sort_inside(value, data)
         data.sort(key=canonical)
         return True
-    if isinstance(value, RootModel):
-        return sort_sets(value.root, data)
+    # By the mark of a `RootModel`: the first import of that class builds its schema.
+    if isinstance(value, BaseModel) and value.__pydantic_root_model__:
+        return sort_sets(getattr(value, "root"), data)  # noqa: B009 - only a root model has it
     if isinstance(data, dict):
         return _sort_inside(*_paired(value, data))
     if isinstance(data, list) and isinstance(value, Iterable):

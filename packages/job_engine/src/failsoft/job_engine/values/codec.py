@@ -196,7 +196,7 @@ def encode_freely(value: object) -> str:
         ResultInvalidError: If JSON cannot carry a part of it or changes one, it nests too deep or
             is too large.
     """
-    return _ANYTHING.encode(_parts(value))
+    return result_of_type(Any).encode(_parts(value))
 
 
 def _parts(value: object, depth: int = 0) -> object:
@@ -248,7 +248,6 @@ def _build_result(declared: Any) -> Result[Any]:
 
 
 _cached_result = lru_cache(maxsize=1024)(_build_result)
-_ANYTHING: Result[Any] = Result(Any)
 
 
 def _check_strict(text: str) -> None:

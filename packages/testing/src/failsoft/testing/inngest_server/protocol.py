@@ -53,7 +53,7 @@ def pause_before(attempt: int, retry_after: str | None, scale: float) -> float:
 
     Args:
         attempt: The number.
-        retry_after: What the answer asks for; it wins.
+        retry_after: The delay that the answer names; it takes precedence.
         scale: What the pauses of the table are multiplied by.
     """
     asked = _asked(retry_after)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.processes.parent_death import die_with_parent
+from failsoft.worker.supervision.death_notice import record_of
 from failsoft.worker.supervision.supervisor import Supervisor
 from failsoft.worker.wiring import death_notices
 
@@ -27,7 +28,7 @@ def main(parent: int, engine: str, queues: Sequence[str]) -> int:
     supervisor = Supervisor(
         posts,
         GRACE,
-        on_death=lambda worker, ledger: ledgers[ledger].note(worker),
+        on_death=lambda dead: ledgers[dead.ledger].note(record_of(dead)),
         ledgers=tuple(ledgers),
     )
     supervisor.on_signals()

@@ -1,8 +1,8 @@
 """Waiting for notifications of PostgreSQL's, over a connection of its own.
 
 It is in no pool: a session that listens is lent to no other call. What is lost, with a connection
-or before it listens, is found by the next look at the tables: whoever waits looks now and then in
-any case.
+or before it listens, is found by the next look at the tables: a waiting caller looks now and
+then in any case.
 """
 
 import os

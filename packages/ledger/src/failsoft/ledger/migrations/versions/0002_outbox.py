@@ -1,4 +1,4 @@
-"""The outbox. Code of the revision before knows no such records, and works on beside it."""
+"""The outbox. Code of the revision before reads no such records, and works on beside it."""
 
 import sqlalchemy as sa
 

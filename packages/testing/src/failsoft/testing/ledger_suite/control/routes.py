@@ -224,7 +224,7 @@ class GuardPromises:
         assert ledger.set_route(rule(guard=GUARD)).shares() == {FIRST: 80, SECOND: 20}
 
     def test_a_crowd_takes_one_turn_at_a_time(self, ledger: Ledger, pass_time: PassTime) -> None:
-        """The next one is there after the pause, whoever had the last."""
+        """The next one is there after the pause, whichever job had the last."""
         seen = ledger.set_route(rule(guard=GUARD))
         for _ in range(3):
             turns = at_once([partial(ledger.take_guard_turn, seen, LONG) for _ in range(CROWD)])

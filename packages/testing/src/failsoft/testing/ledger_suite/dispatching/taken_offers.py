@@ -102,7 +102,7 @@ class TakenOfferPromises:
         assert taken(ledger) == ids(job)
 
     def test_taking_an_offer_changes_nothing_else(self, ledger: Ledger) -> None:
-        """The claim is made by its message, and whoever makes it first has the job."""
+        """The claim is made by its message, and the first to make it has the job."""
         job = offered(ledger)
 
         taken(ledger)

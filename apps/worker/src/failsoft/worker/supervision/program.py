@@ -1,0 +1,106 @@
+"""The supervisor's own program, which `failsoft worker` becomes when all is checked.
+
+To check the settings, the jobs and the ledger takes most of Failsoft; to start processes takes
+little. So the process is replaced by one that imports only that, and keeps its id.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import NoReturn
+
+from failsoft.worker.logs.plain import PlainFormatter
+from failsoft.worker.logs.streams import PatientHandler, open_standard_streams
+from failsoft.worker.supervision.supervisor import DeadWorker, Supervisor
+
+#: The command of a process that marks a dead worker; the supervisor's id and the worker follow.
+NOTICE = (sys.executable, "-m", "failsoft.worker.supervision.death_notice")
+#: How long a supervisor that ends waits until its notices are recorded, in seconds.
+LAST_NOTICES_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be supervised, and how.
+
+    Attributes:
+        posts: The arguments of each process.
+        ledgers: The ledgers each of which has processes of its own.
+        grace: How long the processes may take to stop, in seconds.
+        serving: The line that is printed when the supervisor is ready for signals.
+        log_level: The lowest level that is logged.
+        logs_json: Whether lines are logged as JSON.
+    """
+
+    posts: Sequence[Sequence[str]]
+    ledgers: Sequence[str]
+    grace: float
+    serving: str
+    log_level: str
+    logs_json: bool
+
+
+class DeathNotices:
+    """Starts a process for each worker that died, to mark it in the ledger."""
+
+    def __init__(self) -> None:
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def note(self, dead: DeadWorker) -> None:
+        """Let a worker be marked, without waiting for that."""
+        self._started = [each for each in self._started if each.poll() is None]
+        command = [*NOTICE, str(os.getpid()), json.dumps(asdict(dead))]
+        # In a session of its own, as the workers: a Ctrl-C is the supervisor's.
+        self._started.append(subprocess.Popen(command, start_new_session=True))  # noqa: S603 - our own module
+
+    def finish(self) -> None:
+        """Wait for those that are under way, but not for a ledger that is away."""
+        ends = time.monotonic() + LAST_NOTICES_SECONDS
+        for each in self._started:
+            try:
+                each.wait(max(0.0, ends - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                each.kill()
+                each.wait()
+
+
+def become_supervisor(plan: Plan) -> NoReturn:
+    """Replace the program of this process."""
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    command = [sys.executable, "-m", "failsoft.worker.supervision.program"]
+    os.execve(sys.executable, [*command, json.dumps(asdict(plan))], os.environ)  # noqa: S606 - our own module
+
+
+def main(plan: Plan) -> int:
+    """Supervise until a signal; return the exit status."""
+    open_standard_streams()
+    handler = PatientHandler()
+    handler.setFormatter(PlainFormatter(as_json=plan.logs_json))
+    logging.basicConfig(level=plan.log_level, handlers=[handler])
+    deaths = DeathNotices()
+    supervisor = Supervisor(
+        tuple(map(tuple, plan.posts)),
+        timedelta(seconds=plan.grace),
+        on_death=deaths.note,
+        ledgers=tuple(plan.ledgers),
+    )
+    supervisor.on_signals()
+    # Where nothing reads it, it is not the purpose of the process.
+    with suppress(OSError):
+        print(plan.serving, flush=True)  # noqa: T201 - its answer
+    status = supervisor.run()
+    deaths.finish()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(Plan(**json.loads(sys.argv[1]))))
