@@ -93,9 +93,10 @@ format: setup  ## Format the code and fix what ruff can
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 
-bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, as ratios; ENGINE=kafka beside its library
+bench: setup  ## Every target, beside raw RQ, raw Dramatiq and the durable peers (ARGS="--quick --only lanes"); ENGINE=kafka beside its library
+	@tests/servers/install rabbitmq
 	@PYTHONPATH=. $(RUN) python \
-		$(if $(ENGINE),bench/engine_dispatch.py --engine $(ENGINE),bench/dispatch.py) $(ARGS)
+		$(if $(ENGINE),bench/engine_dispatch.py --engine $(ENGINE),-m bench) $(ARGS)
 
 bench-ledger-engine: setup  ## The ledger as an engine: pickup, idle workers, jobs a second (ARGS="--ledger postgresql")
 	@PYTHONPATH=. $(RUN) python bench/ledger_engine.py $(ARGS)
