@@ -85,8 +85,7 @@ def run(program: Program, arguments: Sequence[str]) -> Sequence[Any]:
     """
     found = subprocess.run(  # noqa: S603 - our own programs
         (*program.python, *program.words, *arguments),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
@@ -121,5 +120,5 @@ def dicts_of_rows(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def rows_of(value: Any, ledger: str) -> list[Row]:
-    """Return the rows within a value, each with its ledger."""
-    return [Row.of({"ledger": ledger, **each}) for each in dicts_of_rows(value)]
+    """Return the rows within a value, each with its ledger; what names no unit has it in its name."""
+    return [Row.of({"ledger": ledger, "unit": "", **each}) for each in dicts_of_rows(value)]

@@ -86,10 +86,8 @@ def floors(found: Mapping[str, Sequence[float]]) -> Table:
 def _figures(row: Row) -> Sequence[str]:
     if row.figure is None:
         return NO_FIGURE, "", ""
-    unit = "" if row.unit == "x" else f" {row.unit}"
-    return f"{row.figure:,g}{'x' if row.unit == 'x' else unit}", *(
-        f"{each:,g}" for each in row.spread
-    )
+    unit = row.unit if row.unit in ("", "x", "%") else f" {row.unit}"
+    return f"{row.figure:,g}{unit}", *(f"{each:,g}" for each in row.spread)
 
 
 def _verdict(row: Row) -> str:
