@@ -120,5 +120,5 @@ def dicts_of_rows(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def rows_of(value: Any, ledger: str) -> list[Row]:
-    """Return the rows within a value, each with its ledger; what names no unit has it in its name."""
+    """Return the rows within a value; a unit that a row leaves out stands in its name."""
     return [Row.of({"ledger": ledger, "unit": "", **each}) for each in dicts_of_rows(value)]
