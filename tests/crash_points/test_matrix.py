@@ -27,6 +27,8 @@ from tests.servers.processes import wait_until
 BEYOND_THE_LEASE = 2.5
 #: How many cells are played at once.
 ABREAST = 5
+#: Their scenarios dispatch: each would meet another's misfortune.
+DISPATCHING = frozenset({"dispatch", "engine", "park"})
 #: What is played by one set of workers.
 SETS = (("raise", "reply-lost"), ("kill", "stop", "hang"))
 pytestmark = [
@@ -76,7 +78,9 @@ def play_all(deployment: Deployment, workers: ReplacedWorkers, cells: list[Cell]
 
 def waves_of(cells: list[Cell]) -> list[list[Cell]]:
     count = -(-len(cells) // ABREAST)
-    return [cells[number::count] for number in range(count)]
+    # Those of which no two may be in a wave first: no wave gets a second of them.
+    ordered = sorted(cells, key=lambda cell: cell.place not in DISPATCHING)
+    return [ordered[number::count] for number in range(count)]
 
 
 def play(deployment: Deployment, workers: ReplacedWorkers, wave: list[Cell]) -> None:

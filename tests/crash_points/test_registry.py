@@ -9,7 +9,7 @@ import pytest
 from failsoft.job_engine.crash_points import COMMITS, DEEDS, HOOKS, POINTS
 from tests.crash_points.cells import ACTIONS, MATRIX
 from tests.crash_points.scenarios import SCENARIOS
-from tests.crash_points.test_matrix import of, waves_of
+from tests.crash_points.test_matrix import DISPATCHING, of, waves_of
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
@@ -57,7 +57,7 @@ def test_every_commit_has_a_name() -> None:
 def test_no_dispatch_of_a_wave_meets_the_misfortune_of_another(action: str) -> None:
     """Else the process that dies at the one point would never come to the other."""
     for wave in waves_of(of(action)):
-        assert len([cell for cell in wave if cell.place in ("dispatch", "engine", "park")]) <= 1
+        assert len([cell for cell in wave if cell.place in DISPATCHING]) <= 1
 
 
 def functions(path: Path) -> list[ast.FunctionDef]:

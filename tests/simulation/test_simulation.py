@@ -50,7 +50,7 @@ FOUND_BY = {
     "BeginsUnasked": 79,
     "ClaimsAnyEpoch": 76,
     "ConcludesById": 75,
-    "ExpiresNothing": 92,
+    "ExpiresNothing": 6,
     "ForgetsRunning": 75,
     "KnowsNoKeys": 74,
     "KnowsNoLimits": 83,

@@ -31,15 +31,20 @@ def test_nothing_planted_in_rq_runs_and_its_worker_goes_on(
     bad = hostile_messages.rq_jobs(canary, old) | hostile_messages.rq_forgeries(
         hostile_messages.forged(deployment, done)
     )
-    stale = hostile_messages.rq_bell(old)
+    stale = {
+        "stale": hostile_messages.rq_bell(old),
+        "bad-dates": hostile_messages.rq_bad_dates(old),
+    }
 
     with valkey.client() as client:
-        for name, job in (bad | {"stale": stale}).items():
+        for name, job in (bad | stale).items():
             hostile_messages.plant_in_rq(client, QUEUE, name, job)
         client.set("rq:job:no-hash", "a string")
         client.rpush(f"rq:queue:{QUEUE}", "no-hash", "nothing-at-all", NO_TEXT)
 
-    assert_unharmed(deployment, worker, canary, rejected=len(bad) + len([NO_TEXT]), refused=1)
+    assert_unharmed(
+        deployment, worker, canary, rejected=len(bad) + len([NO_TEXT]), refused=len(stale)
+    )
 
 
 def test_no_command_that_rq_does_not_know_ends_its_worker(

@@ -17,7 +17,7 @@ from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.records.message import MAX_MESSAGE_BYTES, Message
 from failsoft.queue import new_job, rq_queue, shared_client
 from failsoft.queue.embedded_valkey import EmbeddedValkey
-from failsoft.queue.enqueueing import EnqueueTemplate, compressed
+from failsoft.queue.enqueueing import LOAD_SCRIPT, EnqueueTemplate, compressed
 from failsoft.queue.ready_connections import ReadyConnections
 from tests.unit.support.attempts import HOUR
 
@@ -36,14 +36,13 @@ def kept(client: Redis, message_id: str) -> dict[bytes, bytes]:
     return dict(found)
 
 
-@pytest.mark.parametrize("with_script", [True, False])
-def test_what_is_stored_is_what_the_installed_rq_stores(client: Redis, with_script: bool) -> None:
+def test_what_is_stored_is_what_the_installed_rq_stores(client: Redis) -> None:
     queue, ready = rq_queue(DEFAULT, client, "shop"), ReadyConnections(client)
     save_unique_job(client, queue.key, new_job("shop_one-7", WIRE, queue))
     theirs = kept(client, "shop_one-7")
     client.flushdb()
 
-    request = EnqueueTemplate(queue).request("shop_one-7", WIRE, with_script=with_script)
+    request = EnqueueTemplate(queue).request("shop_one-7", WIRE)
     ready.exchange(ready.connect(), [request], Deadline.after(SystemClock(), HOUR))
 
     ours = kept(client, "shop_one-7")
@@ -65,17 +64,11 @@ def test_data_is_compressed_as_by_zlib(data: bytes) -> None:
 
 def test_a_server_that_has_forgotten_the_script_is_sent_it(client: Redis) -> None:
     queue, ready = rq_queue(DEFAULT, client, "shop"), ReadyConnections(client)
-    template, deadline = EnqueueTemplate(queue), Deadline.after(SystemClock(), HOUR)
+    request = EnqueueTemplate(queue).request("shop_one-7", WIRE)
+    deadline = Deadline.after(SystemClock(), HOUR)
     client.script_flush()
 
-    replies = [
-        ready.evaluate(
-            ready.connect(),
-            lambda *, with_script: template.request("shop_one-7", WIRE, with_script=with_script),
-            deadline,
-        )
-        for _ in range(2)
-    ]
+    replies = [ready.evaluate(ready.connect(), request, LOAD_SCRIPT, deadline) for _ in range(2)]
 
     assert replies == [1, 0]
     assert client.llen(queue.key) == 1

@@ -1,6 +1,7 @@
 """`dispatch_job` and the dispatcher behind it."""
 
 from collections.abc import Iterator
+from importlib import metadata
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_a_forked_child_makes_one_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 def test_without_anything_that_reads_settings_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(default, "entry_points", lambda group: [])
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [])
 
     with pytest.raises(ConfigurationError, match="pip install failsoft"):
         default_dispatcher()

@@ -23,8 +23,9 @@ VARYING = ("data", "description", "created_at", "enqueued_at")
 _BY_DIGEST = b"$7\r\nEVALSHA\r\n$40\r\n%b\r\n" % (
     sha1(UNIQUE_ENQUEUE_SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 )
-#: And by its text, for a Redis that does not have it.
-_BY_TEXT = b"$4\r\nEVAL\r\n$%d\r\n%b\r\n" % (
+#: The packed request that gives it to a Redis that does not have it. Not `EVAL`: the rights that
+#: offers need do not include that (docs/security.md).
+LOAD_SCRIPT = b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$%d\r\n%b\r\n" % (
     len(UNIQUE_ENQUEUE_SCRIPT.encode()),
     UNIQUE_ENQUEUE_SCRIPT.encode(),
 )
@@ -62,21 +63,19 @@ class EnqueueTemplate:
         pairs = (_bulk(name.encode()) + _bulk(_sent(value)) for name, value in fixed.items())
         self._fixed = no_ttl + b"".join(pairs)
 
-    def request(self, message_id: str, wire: Mapping[str, Any], *, with_script: bool) -> bytes:
+    def request(self, message_id: str, wire: Mapping[str, Any]) -> bytes:
         """Return the packed request that does what RQ's `save_unique_job` does.
 
         Args:
             message_id: The id of RQ's job.
             wire: The message that it carries.
-            with_script: Whether it brings RQ's script along; a Redis that does not know it refuses
-                the other form.
         """
         own_id, moment = _bulk(message_id.encode()), _bulk(_moment())
         data: bytes = _JSON.dumps((ENTRY_POINT, None, [wire], {}))
         return b"".join(
             (
                 self._head,
-                _BY_TEXT if with_script else _BY_DIGEST,
+                _BY_DIGEST,
                 b"$1\r\n2\r\n",
                 _bulk(self._key + message_id.encode()),
                 self._queue_key,

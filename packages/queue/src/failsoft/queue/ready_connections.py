@@ -7,7 +7,7 @@ deadline. A request on a connection that is there has one, so it needs no thread
 import os
 import select
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis import Redis
@@ -52,12 +52,13 @@ class ReadyConnections:
         """
         return self.take() or self._pool.get_connection()
 
-    def evaluate(self, connection: Any, request: Callable[..., bytes], deadline: Deadline) -> Any:
-        """Return the reply to a script: named first, and sent if the server does not know it.
+    def evaluate(self, connection: Any, request: bytes, load: bytes, deadline: Deadline) -> Any:
+        """Return the reply to a script, which is loaded if the server does not have it.
 
         Args:
             connection: A connection that was taken; it is kept at hand if it is sound.
-            request: Makes the packed request, `with_script` or without.
+            request: The packed request, which names the script by its digest.
+            load: The packed request that loads it.
             deadline: When the reply must be there.
 
         Raises:
@@ -66,9 +67,10 @@ class ReadyConnections:
         """
         is_sound = False
         try:
-            (reply,) = connection.exchange([request(with_script=False)], deadline)
+            (reply,) = connection.exchange([request], deadline)
             if isinstance(reply, NoScriptError):
-                (reply,) = connection.exchange([request(with_script=True)], deadline)
+                loaded, reply = connection.exchange([load, request], deadline)
+                reply = loaded if isinstance(loaded, ResponseError) else reply
             is_sound = not isinstance(reply, ResponseError)
         finally:
             self._give_back(connection, is_sound=is_sound)

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from redis import Redis
@@ -21,7 +20,7 @@ from failsoft.engine_api import (
 )
 from failsoft.engines.rq.waiting import waiting_messages
 from failsoft.queue import SafeJob, rq_id, rq_queue
-from failsoft.queue.enqueueing import EnqueueTemplate
+from failsoft.queue.enqueueing import LOAD_SCRIPT, EnqueueTemplate
 from failsoft.queue.ready_connections import ReadyConnections
 from failsoft.queue.redis_errors import (
     PROBE_ID,
@@ -78,13 +77,10 @@ class RqEngine:
     ) -> Sequence[EngineError | None]:
         """Enqueue messages in one round trip for all of them."""
         template, connection = self._template(queue), self._connected()
-        requests = (
-            # The first brings the script along that the others name.
-            template.request(self._id(each), each.to_wire(), with_script=each is messages[0])
-            for each in messages
-        )
+        requests = (template.request(self._id(each), each.to_wire()) for each in messages)
         with errors_of_answers():
-            replies = self._ready.exchange(connection, requests, deadline)
+            # Loading the script first takes no round trip of its own.
+            _, *replies = self._ready.exchange(connection, (LOAD_SCRIPT, *requests), deadline)
         # 0 means that this very offer is in the queue already (RS-01).
         return [refusal(reply) for reply in replies]
 
@@ -99,10 +95,10 @@ class RqEngine:
 
         The worker notes the queue's name in RQ's set of queues.
         """
-        request = partial(self._template(queue).request, self._id(message), message.to_wire())
+        request = self._template(queue).request(self._id(message), message.to_wire())
         with errors_of_answers():
             # 0 means that this very offer is in the queue already (RS-01).
-            self._ready.evaluate(connection, request, deadline)
+            self._ready.evaluate(connection, request, LOAD_SCRIPT, deadline)
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""

@@ -35,6 +35,8 @@ from failsoft.ledger.schema import packed_events
 def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
     """Return the record of a job that was just inserted; the row has its times as integers."""
     run_at, pickup_by = row.run_at, row.pickup_by
+    expires = job.expires_at is not None or job.expires_in is not None
+    is_held_for_a_period = job.unique is not None and job.unique.period is not None
     return JobRecord(
         id=job.id,
         name=job.name,
@@ -55,10 +57,10 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         run_at=None if run_at is None else instant(run_at),
         pickup_by=None if pickup_by is None else instant(pickup_by),
         # Only what was set is read back.
-        expires_at=instant(row.expires_at) if job.expires_at or job.expires_in else None,
+        expires_at=instant(row.expires_at) if expires else None,
         unique_key=job.unique.key if job.unique else None,
         unique_scope=job.unique.scope if job.unique else None,
-        unique_until=instant(row.unique_until) if job.unique and job.unique.period else None,
+        unique_until=instant(row.unique_until) if is_held_for_a_period else None,
         limits=job.limits,
     )
 
