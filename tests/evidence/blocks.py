@@ -95,8 +95,9 @@ def _of_ledger(name: str, run: Figures) -> str:
         rate["times_dbos"] for who, rate in queued.items() if who.startswith("Failsoft")
     )
     return (
-        f"{ours['p50_ms']:.0f} ms on {name}, {ours['times_dbos']:.1f} times the steps a second of "
-        f"DBOS on the same database, and {through[0]:.1f} to {through[-1]:.1f} times through the queues"
+        f"{ours['p50_ms']:.0f} ms on {name}, {ours['times_dbos']:.1f} times the steps a second"
+        f" of DBOS on the same database, and {through[0]:.1f} to {through[-1]:.1f} times"
+        " through the queues"
     )
 
 
