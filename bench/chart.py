@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-WIDTH, ROW, HEAD, FOOT = 760, 26, 58, 30
-LABEL, BAR = 250, 400
+WIDTH, ROW, HEAD, FOOT = 800, 26, 58, 30
+LABEL, BAR = 270, 440
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ THEMES = (
 def chart(document: Mapping[str, Any], theme: Theme) -> str:
     """Return the SVG of the jobs that one worker process of each system runs in a second."""
     systems = sorted(
-        (each for each in document["systems"] if "jobs_per_s" in each["figures"]),
+        (each for each in document["systems"] if _is_shown(each)),
         key=lambda each: -each["figures"]["jobs_per_s"][0],
     )
     height = HEAD + ROW * len(systems) + FOOT
@@ -89,6 +89,15 @@ def _bars(systems: Sequence[Mapping[str, Any]], theme: Theme) -> Iterator[str]:
         )
 
 
+def _is_shown(system: Mapping[str, Any]) -> bool:
+    """Return whether a system has the figure, by one process as the others have it."""
+    return "jobs_per_s" in system["figures"] and not system["name"].endswith("processes")
+
+
 def _subtitle(document: Mapping[str, Any]) -> str:
     cores = document["machine"]["cores"]
-    return f"{cores} shared cores, load {document['load'][0]:g}; median of the rounds, in turn"
+    return f"{cores} shared cores, load {document['load'][0]:g}; {_rounds(document)}"
+
+
+def _rounds(document: Mapping[str, Any]) -> str:
+    return "one short round" if document.get("quick") else "median of the rounds, in turn"

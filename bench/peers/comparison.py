@@ -1,4 +1,4 @@
-"""Turns of all systems, round after round, and the floors of each round."""
+"""All systems in turn, round after round, and the floors of each round."""
 
 import math
 import re
@@ -28,7 +28,7 @@ class Plan:
     """How much is measured.
 
     Attributes:
-        rounds: Turns of each system.
+        rounds: How often each system has its turn.
         amounts: What a turn has.
         bulk: Jobs of one bulk.
         floor_calls: Of each floor, in each round.
