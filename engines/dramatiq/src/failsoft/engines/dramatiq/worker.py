@@ -60,13 +60,13 @@ class _Worker(Worker):
             worker_threads=threads,
         )
         self.queue_prefetch = threads
-        self.work_queue: _WorkQueue = _WorkQueue()
+        self._waited_for = self.work_queue = _WorkQueue()
 
     def stop(self, timeout: int = 600_000) -> None:
         """Stop; what no thread has begun stays with the broker."""
         for thread in self.workers:
             thread.stop()
-        self.work_queue.close()
+        self._waited_for.close()
         super().stop(timeout)
 
 
