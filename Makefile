@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-outages bench-steps bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-upgrade model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,10 @@ bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, as ratios; ENGINE=kafk
 
 bench-ledger-engine: setup  ## The ledger as an engine: pickup, idle workers, jobs a second (ARGS="--ledger postgresql")
 	@PYTHONPATH=. $(RUN) python bench/ledger_engine.py $(ARGS)
+
+bench-light: setup  ## What commands, imports, idle workers and supervisors cost: processor time, wake-ups, memory
+	@tests/servers/install rabbitmq
+	@PYTHONPATH=. $(RUN) python bench/light.py $(ARGS)
 
 bench-outages: setup  ## How long a dispatch takes while a broker is down, silent or blocked
 	@PYTHONPATH=. $(RUN) python bench/outages.py $(ARGS)
