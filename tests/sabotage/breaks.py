@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-CONTRACT = ("tests/contract/test_ledgers.py", "-k", "Sqlite")
+CONTRACT = ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite")
 _LEDGER = "packages/ledger/src/failsoft/ledger"
 _DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
 _WORKER = "apps/worker/src/failsoft/worker"
@@ -136,7 +136,7 @@ BREAKS = (
         f"{_LEDGER}/transitions/limits.py",
         "        wake.lock(connection, key)\n",
         "        pass\n",
-        ("tests/contract/test_ledgers.py", "-k", "Postgres and (crowd or room)"),
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "Postgres and (crowd or room)"),
     ),
     Break(
         "I2",
@@ -202,7 +202,7 @@ BREAKS = (
         "    moved = update(jobs).where(jobs.c.state.in_(['offered', 'running']))\n"
         "    connection.execute(moved.values(state='offered', engine=next(iter(rule.weights))))\n"
         "    return _rule(connection.execute(_FIND, _at(*rule.match)).one())\n\n\ndef _at(",
-        ("tests/contract/test_ledgers.py", "-k", "Sqlite and moves_nothing"),
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite and moves_nothing"),
     ),
     Break(
         "rule 25",
@@ -218,7 +218,7 @@ BREAKS = (
         f"{_LEDGER}/roles/routes.py",
         'routes.c.revision == bindparam("at_revision")',
         'routes.c.revision <= bindparam("at_revision") + 1000',
-        ("tests/contract/test_ledgers.py", "-k", "Sqlite and (share or set_meanwhile)"),
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite and (share or set_meanwhile)"),
     ),
     Break(
         "rule 26",
@@ -226,7 +226,7 @@ BREAKS = (
         f"{_LEDGER}/schema/conditions.py",
         'pauses.c.kind == "engine", pauses.c.name == jobs.c.engine',
         'pauses.c.kind == "engine", pauses.c.name == jobs.c.queue',
-        ("tests/contract/test_ledgers.py", "-k", "Sqlite and paused_engine"),
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite and paused_engine"),
     ),
     Break(
         "rule 12",

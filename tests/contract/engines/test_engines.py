@@ -15,7 +15,7 @@ from failsoft.testing import (
     ServerlessEngineSuite,
     WorkerBench,
 )
-from tests.contract.engine_setups import (
+from tests.contract.engines.engine_setups import (
     DramatiqBench,
     MemoryBench,
     RqBench,
