@@ -36,7 +36,7 @@ Errors:
 
 from typing import TYPE_CHECKING
 
-from failsoft.job_engine.lazy_names import lazily
+from failsoft.job_engine.lazy_names import lazily_from
 
 if TYPE_CHECKING:
     from failsoft.dispatcher import (
@@ -150,120 +150,6 @@ if TYPE_CHECKING:
     )
     from failsoft.job_engine.records.pauses import Pause
     from failsoft.job_engine.records.schedules import ScheduleRecord
-else:
-    __getattr__ = lazily(
-        __name__,
-        {
-            "failsoft.dispatcher": (
-                "AsyncJobHandle",
-                "ChainHandle",
-                "Dispatcher",
-                "DispatchOptions",
-                "DispatchOutcome",
-                "DispatchRequest",
-                "GroupHandle",
-                "JobHandle",
-                "Many",
-                "Schedules",
-                "ShardedDispatcher",
-                "default_dispatcher",
-                "dispatch_chain",
-                "dispatch_group",
-                "dispatch_job",
-                "dispatch_job_async",
-                "dispatch_many",
-                "send_event",
-                "use_dispatcher",
-            ),
-            "failsoft.dispatcher.handles.retry": ("RetryReport",),
-            "failsoft.job_engine": (
-                "NOT_DONE",
-                "AsyncJobContext",
-                "Branch",
-                "Concurrency",
-                "Cron",
-                "Debounce",
-                "Every",
-                "GroupRecord",
-                "GroupResult",
-                "JobContext",
-                "JobDefinition",
-                "JobFailure",
-                "JobState",
-                "Link",
-                "NotDone",
-                "Progress",
-                "QueueProfile",
-                "RateLimit",
-                "Retention",
-                "RetryPolicy",
-                "SecretText",
-                "Throttle",
-                "Unique",
-                "declare_job",
-                "declare_queue",
-                "job",
-            ),
-            "failsoft.job_engine.errors": (
-                "AttemptTimeoutError",
-                "ConfigurationError",
-                "DefinitionError",
-                "DispatchError",
-                "DuplicateDispatchError",
-                "DuplicateJobError",
-                "EngineError",
-                "EngineRefusedError",
-                "EngineUnavailableError",
-                "EventTimeoutError",
-                "FailsoftError",
-                "GroupNotFoundError",
-                "IdempotencyConflictError",
-                "InvokeDepthError",
-                "JobCancelledError",
-                "JobCrashedError",
-                "JobDeferredError",
-                "JobExpiredError",
-                "JobFailedError",
-                "JobIdAmbiguousError",
-                "JobIdInvalidError",
-                "JobNotFoundError",
-                "JobPrunedError",
-                "JobStateError",
-                "LedgerError",
-                "LedgerForkedError",
-                "LedgerHostError",
-                "LedgerSchemaError",
-                "LedgerUnavailableError",
-                "MessageRejectedError",
-                "MissingHandlerError",
-                "NamespaceTakenError",
-                "NonDeterministicJobError",
-                "NonRetryableError",
-                "NotFoundError",
-                "OfferRefusedError",
-                "OfferUncertainError",
-                "OptionInvalidError",
-                "PayloadInvalidError",
-                "PayloadTooLargeError",
-                "ResultInvalidError",
-                "ResultTimeoutError",
-                "RetryAfterError",
-                "ScheduleNotFoundError",
-                "StepError",
-                "StepInDoubtError",
-                "StepTimeoutError",
-                "TransactionUnsupportedError",
-                "UniqueKeyHeldError",
-                "UnknownJobError",
-                "UnknownQueueError",
-            ),
-            "failsoft.job_engine.policies.limits": ("LimitUse",),
-            "failsoft.job_engine.records.job": ("CancelOutcome", "DispatchTry", "JobRecord"),
-            "failsoft.job_engine.records.pauses": ("Pause",),
-            "failsoft.job_engine.records.schedules": ("ScheduleRecord",),
-        },
-    )
-
 
 __all__ = [
     "NOT_DONE",
@@ -370,3 +256,20 @@ __all__ = [
     "send_event",
     "use_dispatcher",
 ]
+
+if not TYPE_CHECKING:
+    # Each is lazy itself, or imports little; the rare ones come last.
+    __getattr__ = lazily_from(
+        __name__,
+        __all__,
+        (
+            "failsoft.dispatcher",
+            "failsoft.job_engine",
+            "failsoft.job_engine.errors",
+            "failsoft.job_engine.records.job",
+            "failsoft.job_engine.records.pauses",
+            "failsoft.job_engine.records.schedules",
+            "failsoft.job_engine.policies.limits",
+            "failsoft.dispatcher.handles.retry",
+        ),
+    )

@@ -98,7 +98,7 @@ def configure_logs(settings: Settings, engines: Sequence[AnyPlugin] | None = Non
 
 
 def logs_json(settings: Settings) -> bool:
-    """Return whether lines are logged as JSON: for programs, where nobody reads a terminal."""
+    """Return whether lines are logged as JSON: by default where they go to no terminal."""
     is_for_programs = settings.log_format == "auto" and not sys.stderr.isatty()
     return settings.log_format == "json" or is_for_programs
 

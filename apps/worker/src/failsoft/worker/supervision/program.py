@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import NoReturn
 
@@ -20,10 +20,14 @@ from failsoft.worker.logs.plain import PlainFormatter
 from failsoft.worker.logs.streams import PatientHandler, open_standard_streams
 from failsoft.worker.supervision.supervisor import DeadWorker, Supervisor
 
-#: The command of a process that marks a dead worker; the supervisor's id and the worker follow.
+#: The command of a process that marks a dead worker.
 NOTICE = (sys.executable, "-m", "failsoft.worker.supervision.death_notice")
 #: How long a supervisor that ends waits until its notices are recorded, in seconds.
 LAST_NOTICES_SECONDS = 5.0
+#: How many of these processes there are at a time.
+MOST_NOTICES = 4
+
+logger: logging.Logger = logging.getLogger("failsoft.supervisor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +51,35 @@ class Plan:
     logs_json: bool
 
 
-class DeathNotices:
-    """Starts a process for each worker that died, to mark it in the ledger."""
+@dataclass(slots=True)
+class NoticeProcesses:
+    """Starts a process for each worker that died, to mark it in the ledger.
 
-    def __init__(self) -> None:
-        self._started: list[subprocess.Popen[bytes]] = []
+    While the ledger is away each of them waits, so there are few at most. A worker that is not
+    marked is found dead by its neighbours, or its leases expire.
+
+    Attributes:
+        command: What is started; the supervisor's id and the worker follow.
+        patience: How long a supervisor that ends waits for them, in seconds.
+    """
+
+    command: Sequence[str] = NOTICE
+    patience: float = LAST_NOTICES_SECONDS
+    _started: list[subprocess.Popen[bytes]] = field(init=False, default_factory=list)
 
     def note(self, dead: DeadWorker) -> None:
         """Let a worker be marked, without waiting for that."""
         self._started = [each for each in self._started if each.poll() is None]
-        command = [*NOTICE, str(os.getpid()), json.dumps(asdict(dead))]
+        if len(self._started) == MOST_NOTICES:
+            logger.warning("worker %s (pid %s) is not marked as dead", dead.boot_id, dead.pid)
+            return
+        command = [*self.command, str(os.getpid()), json.dumps(asdict(dead))]
         # In a session of its own, as the workers: a Ctrl-C is the supervisor's.
         self._started.append(subprocess.Popen(command, start_new_session=True))  # noqa: S603 - our own module
 
     def finish(self) -> None:
         """Wait for those that are under way, but not for a ledger that is away."""
-        ends = time.monotonic() + LAST_NOTICES_SECONDS
+        ends = time.monotonic() + self.patience
         for each in self._started:
             try:
                 each.wait(max(0.0, ends - time.monotonic()))
@@ -86,7 +103,7 @@ def main(plan: Plan) -> int:
     handler = PatientHandler()
     handler.setFormatter(PlainFormatter(as_json=plan.logs_json))
     logging.basicConfig(level=plan.log_level, handlers=[handler])
-    deaths = DeathNotices()
+    deaths = NoticeProcesses()
     supervisor = Supervisor(
         tuple(map(tuple, plan.posts)),
         timedelta(seconds=plan.grace),

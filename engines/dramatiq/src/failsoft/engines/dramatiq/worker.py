@@ -60,6 +60,7 @@ class _Worker(Worker):
             worker_threads=threads,
         )
         self.queue_prefetch = threads
+        # Twice: Dramatiq's own name has the type of a queue that cannot be closed.
         self._waited_for = self.work_queue = _WorkQueue()
 
     def stop(self, timeout: int = 600_000) -> None:
