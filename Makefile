@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,10 @@ bench-ledger-engine: setup  ## The ledger as an engine: pickup, idle workers, jo
 
 bench-handover: setup  ## What becomes of the jobs at a Redis that is killed (ARGS="--jobs 100000 --ledger postgresql")
 	@PYTHONPATH=. $(RUN) python bench/handover.py $(ARGS)
+
+bench-light: setup  ## What commands, imports, idle workers and supervisors cost: processor time, wake-ups, memory
+	@tests/servers/install rabbitmq
+	@PYTHONPATH=. $(RUN) python bench/light.py $(ARGS)
 
 bench-outages: setup  ## How long a dispatch takes while a broker is down, silent or blocked
 	@PYTHONPATH=. $(RUN) python bench/outages.py $(ARGS)

@@ -1,6 +1,6 @@
 """What Failsoft costs before and beside its jobs: imports, idle processes, memory.
 
-    PYTHONPATH=. .venv/bin/python bench/light.py --json
+    make bench-light ARGS="--json"
 
 CPU of a command and of an import: user and system time of a process of its own, the least of
 `--rounds`, with what Python and pydantic alone take in the same rounds. Idle: a worker process of

@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-import sys
 
 import pytest
 
@@ -16,10 +15,7 @@ SECRET = "redis://ada:hunter2@cache:6379"
 
 
 def record(message: str, *, failed: bool = False) -> logging.LogRecord:
-    try:
-        raise ValueError(SECRET)
-    except ValueError:
-        error = sys.exc_info() if failed else None
+    error = (ValueError, ValueError(SECRET), None) if failed else None
     name = "failsoft.supervisor"
     return logging.LogRecord(name, logging.WARNING, __file__, 1, "%s", (message,), error)
 
