@@ -421,7 +421,7 @@ BUGS = (
         ("rq/rq#1855", "conductor-oss/conductor#665", "akira/exq#481"),
         "The rights are documented and enough, for probes as for work",
         {
-            "tests/contract/test_probes.py": (
+            "tests/contract/brokers/test_probes.py": (
                 "test_a_user_who_may_offer_may_probe",
                 "test_a_user_of_one_namespace_may_offer_and_probe",
             ),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-CONTRACT = ("tests/contract/test_ledgers.py", "-k", "Sqlite")
+CONTRACT = ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite")
 _JOINT = "tests/integration/test_joint_writes.py"
 _LEDGER = "packages/ledger/src/failsoft/ledger"
 _DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
@@ -162,7 +162,7 @@ BREAKS = (
         f"{_LEDGER}/transitions/limits.py",
         "        wake.lock(connection, key)\n",
         "        pass\n",
-        ("tests/contract/test_ledgers.py", "-k", "Postgres and (crowd or room)"),
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "Postgres and (crowd or room)"),
     ),
     Break(
         "I2",
@@ -228,7 +228,7 @@ BREAKS = (
         "    moved = update(jobs).where(jobs.c.state.in_(['offered', 'running']))\n"
         "    connection.execute(moved.values(state='offered', engine=next(iter(rule.weights))))\n"
         "    return _rule(connection.execute(_FIND, _at(*rule.match)).one())\n\n\ndef _at(",
-        ("tests/contract/test_ledgers.py", "-k", "Sqlite and moves_nothing"),
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite and moves_nothing"),
     ),
     Break(
         "rule 25",
@@ -244,7 +244,7 @@ BREAKS = (
         f"{_LEDGER}/roles/routes.py",
         'routes.c.revision == bindparam("at_revision")',
         'routes.c.revision <= bindparam("at_revision") + 1000',
-        ("tests/contract/test_ledgers.py", "-k", "Sqlite and (share or set_meanwhile)"),
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite and (share or set_meanwhile)"),
     ),
     Break(
         "rule 26",
@@ -252,7 +252,7 @@ BREAKS = (
         f"{_LEDGER}/schema/conditions.py",
         'pauses.c.kind == "engine", pauses.c.name == jobs.c.engine',
         'pauses.c.kind == "engine", pauses.c.name == jobs.c.queue',
-        ("tests/contract/test_ledgers.py", "-k", "Sqlite and paused_engine"),
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite and paused_engine"),
     ),
     Break(
         "rule 22",
@@ -300,7 +300,7 @@ BREAKS = (
         f"{_RQ}/scripts.py",
         "        put_back(id)\n        count = count + 1\n",
         "        count = count + 1\n",
-        ("tests/contract/test_rq_lost_replies.py", "-k", "take"),
+        ("tests/contract/engines/test_rq_lost_replies.py", "-k", "take"),
     ),
     Break(
         "RQ-04",
@@ -308,7 +308,7 @@ BREAKS = (
         f"{_RQ}/worker.py",
         "        for job in taken:\n",
         "        for job in taken[:-1] or taken:\n",
-        ("tests/contract/test_rq_lost_replies.py", "-k", "end_was_not"),
+        ("tests/contract/engines/test_rq_lost_replies.py", "-k", "end_was_not"),
     ),
     Break(
         "R13",
@@ -317,7 +317,7 @@ BREAKS = (
         "            self._ends.put(self._process(job, wire))\n",
         "            self._ends.put(End(job, Became.DONE))\n            self._process(job, wire)\n",
         (
-            *("tests/contract/test_rq_states.py", "tests/contract/test_engines.py"),
+            *("tests/contract/engines/test_rq_states.py", "tests/contract/engines/test_engines.py"),
             *("-k", "finished or (RqWorker and not_decided)"),
         ),
     ),
@@ -369,7 +369,7 @@ BREAKS = (
         "engines/kafka/src/failsoft/engines/kafka/worker.py",
         "self._slots.submit(record.value(), lambda is_decided: self._decide(record, is_decided))",
         "self._decide(record, True), self._slots.submit(record.value(), lambda _: None)",
-        ("tests/contract/test_kafka.py", "-k", "not_decided"),
+        ("tests/contract/engines/test_kafka.py", "-k", "not_decided"),
     ),
     Break(
         "rule 15",
@@ -378,7 +378,7 @@ BREAKS = (
         "            post.process(wire)\n",
         "            threading.Thread(target=post.process, args=(wire,)).start()\n",
         (
-            "tests/contract/test_engines.py",
+            "tests/contract/engines/test_engines.py",
             "-k",
             "DramatiqWorkerOnRabbitmq and no_more",
         ),
@@ -389,6 +389,6 @@ BREAKS = (
         "engines/dramatiq/src/failsoft/engines/dramatiq/rabbitmq_consumer.py",
         "            first_open = min(self.known_tags, default=None)\n",
         "            first_open = None\n",
-        ("tests/contract/test_engines.py", "-k", "ends_before_an_earlier"),
+        ("tests/contract/engines/test_engines.py", "-k", "ends_before_an_earlier"),
     ),
 )

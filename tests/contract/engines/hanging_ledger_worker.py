@@ -8,8 +8,8 @@ from failsoft.dispatcher.plugins.discovery import plugin
 from failsoft.job_engine.records.message import Message
 from failsoft.ledger import Database, SqlLedger
 from failsoft.worker.engine_sites import LedgerOffers
-from tests.contract.engine_setups import post_of, site_of
-from tests.contract.ledger_bench import NAME, SuiteKeys, ticket
+from tests.contract.engines.engine_setups import post_of, site_of
+from tests.contract.engines.ledger_bench import NAME, SuiteKeys, ticket
 
 
 def main(url: str) -> None:

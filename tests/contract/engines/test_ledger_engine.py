@@ -10,7 +10,7 @@ from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing import EngineBench, EngineSuite, WorkerSuite
 from failsoft.testing.engine_suite.bench import delivered, new_message, offer, settled
-from tests.contract.ledger_bench import LedgerBench, LedgerFile
+from tests.contract.engines.ledger_bench import LedgerBench, LedgerFile
 from tests.servers.postgresql.postgres import Postgres
 
 

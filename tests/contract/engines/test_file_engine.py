@@ -13,7 +13,7 @@ from failsoft.testing import EngineSuite, WorkerSuite
 from failsoft.worker.cli.engine_kit.scaffold import rendered
 from failsoft_engine_file.bench import FileBench
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "failsoft_engine_file"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "failsoft_engine_file"
 SOURCE = EXAMPLE / "src" / "failsoft_engine_file"
 #: Both halves of an engine together.
 MOST_LINES = 120

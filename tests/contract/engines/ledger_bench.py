@@ -27,7 +27,7 @@ from failsoft.ledger import Database, SqlLedger
 from failsoft.testing import ForeignMessage
 from failsoft.testing.engine_suite.bench import new_message
 from failsoft.worker.engine_sites import LedgerOffers
-from tests.contract.engine_setups import QUEUE, ROOT, PluginBench, Server
+from tests.contract.engines.engine_setups import QUEUE, ROOT, PluginBench, Server
 from tests.servers.processes import PATIENCE, Process, wait_until
 
 NAME = "ledger"
@@ -118,7 +118,7 @@ class LedgerBench(PluginBench):
         super().process(wire, claimed)
 
     def claim_and_die(self) -> None:
-        command = (sys.executable, "-m", "tests.contract.hanging_ledger_worker", self._url)
+        command = (sys.executable, "-m", "tests.contract.engines.hanging_ledger_worker", self._url)
         with TemporaryDirectory() as folder:
             log = Path(folder) / "worker.log"
             with Process(*command, log=log, cwd=ROOT) as process:

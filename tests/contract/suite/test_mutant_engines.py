@@ -16,7 +16,7 @@ from failsoft.testing.engine_kit.promises import (
 )
 from failsoft.testing.engine_suite.patience import within
 from failsoft_engine_file.bench import FileBench
-from tests.contract.mutant_engines import Mutant, MutantBench, mutants
+from tests.contract.suite.mutant_engines import Mutant, MutantBench, mutants
 
 #: What never happens costs so long; all that happens here takes milliseconds.
 BRIEF = timedelta(seconds=2)

@@ -28,7 +28,7 @@ from failsoft.queue import shared_client
 from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
 from failsoft.testing.engine_suite.bench import arrived, new_message, offer
 from failsoft.testing.engine_suite.forks import offer_from_a_child
-from tests.contract.engine_setups import (
+from tests.contract.engines.engine_setups import (
     QUEUE,
     PluginBench,
     Server,
@@ -101,7 +101,7 @@ class CeleryBench(PluginBench):
 
 
 def bench_in(folder: Path) -> CeleryBench:
-    """For `failsoft engines test celery --bench tests.contract.test_celery:bench_in`."""
+    """For `failsoft engines test celery --bench tests.contract.engines.test_celery:bench_in`."""
     server = Valkey(folder)
     return CeleryBench(server, server.url)
 

@@ -21,7 +21,7 @@ from failsoft.testing.engine_suite.bench import (
     new_message,
     offer_again_and_again,
 )
-from tests.contract.engine_setups import QUEUE, PluginBench, levels, site_of
+from tests.contract.engines.engine_setups import QUEUE, PluginBench, levels, site_of
 from tests.servers.nats_server import NatsServer
 from tests.servers.processes import PATIENCE, wait_until
 
@@ -51,7 +51,7 @@ class NatsBench(PluginBench):
 
 
 def bench_in(folder: Path) -> NatsBench:
-    """For `failsoft engines test nats --bench tests.contract.test_nats:bench_in`."""
+    """For `failsoft engines test nats --bench tests.contract.engines.test_nats:bench_in`."""
     return NatsBench(NatsServer(folder))
 
 

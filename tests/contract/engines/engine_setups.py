@@ -45,7 +45,7 @@ __all__ = [
     "site_of",
 ]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 #: How long a slow worker takes to come up, in seconds.
 SLOW_START = 1.2
 

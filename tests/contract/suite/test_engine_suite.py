@@ -13,7 +13,7 @@ from failsoft.testing import MemoryEngine
 from failsoft.testing.engine_suite.delivery import DeliveryPromises
 from failsoft.testing.engine_suite.forged_messages import ForeignMessagePromises
 from failsoft.testing.engine_suite.outages import OutagePromises
-from tests.contract.engine_setups import MemoryBench
+from tests.contract.engines.engine_setups import MemoryBench
 
 
 class RedeliveringBench(MemoryBench):

@@ -23,7 +23,7 @@ from failsoft.testing.engine_suite.bench import (
     offer,
     settled,
 )
-from tests.contract.engine_setups import (
+from tests.contract.engines.engine_setups import (
     DramatiqBench,
     MemoryBench,
     RqBench,

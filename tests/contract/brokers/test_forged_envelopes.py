@@ -11,7 +11,7 @@ from failsoft.engine_api import queue_name
 from failsoft.engines.dramatiq.messages import encode, pack
 from failsoft.job_engine.records.message import Message
 from failsoft.testing.engine_suite.bench import ForeignMessage, new_message, offer
-from tests.contract.engine_setups import QUEUE, DramatiqBench
+from tests.contract.engines.engine_setups import QUEUE, DramatiqBench
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
 

@@ -4,7 +4,7 @@ Where `FAILSOFT_TEST_INNGEST_DEV_URL` names one, as in
 
     npx inngest-cli dev --no-discovery --no-poll
     export FAILSOFT_TEST_INNGEST_DEV_URL=http://127.0.0.1:8288
-    pytest -m long tests/contract/test_inngest_dev_server.py
+    pytest -m long tests/contract/engines/test_inngest_dev_server.py
 
 It is no part of `make test`, which starts every server that it needs: no registry has this one.
 """
@@ -18,7 +18,7 @@ import pytest
 from failsoft.dispatcher.plugins.discovery import plugin
 from failsoft.testing.engine_suite.bench import arrived, new_message, offer
 from failsoft.testing.engine_suite.delivery import DeliveryPromises
-from tests.contract.engine_setups import PluginBench
+from tests.contract.engines.engine_setups import PluginBench
 from tests.servers.processes import PATIENCE, wait_until
 
 VARIABLE = "FAILSOFT_TEST_INNGEST_DEV_URL"

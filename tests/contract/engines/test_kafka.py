@@ -14,7 +14,7 @@ from failsoft.job_engine.errors import OfferRefusedError
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.testing import EngineSuite, ForeignMessage, WorkerSuite
 from failsoft.testing.engine_suite.bench import new_message
-from tests.contract.engine_setups import QUEUE, PluginBench, levels, site_of
+from tests.contract.engines.engine_setups import QUEUE, PluginBench, levels, site_of
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.tansu import Tansu
 
@@ -41,7 +41,7 @@ class KafkaBench(PluginBench):
 
 
 def bench_in(folder: Path) -> KafkaBench:
-    """For `failsoft engines test kafka --bench tests.contract.test_kafka:bench_in`."""
+    """For `failsoft engines test kafka --bench tests.contract.engines.test_kafka:bench_in`."""
     return KafkaBench(Tansu(folder))
 
 

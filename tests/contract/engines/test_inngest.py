@@ -35,7 +35,7 @@ from failsoft.testing.engine_suite.bench import (
     offer,
 )
 from failsoft.testing.engine_suite.forks import offer_from_a_child
-from tests.contract.engine_setups import (
+from tests.contract.engines.engine_setups import (
     QUEUE,
     PluginBench,
     levels,
@@ -109,7 +109,7 @@ class InngestBench(PluginBench):
 
 
 def bench_in(folder: Path) -> InngestBench:
-    """For `failsoft engines test inngest --bench tests.contract.test_inngest:bench_in`."""
+    """For `failsoft engines test inngest --bench tests.contract.engines.test_inngest:bench_in`."""
     folder.mkdir(parents=True, exist_ok=True)
     return InngestBench(InngestServer(folder))
 

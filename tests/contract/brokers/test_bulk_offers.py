@@ -17,7 +17,7 @@ from failsoft.engines.rq.adapter import RqEngine
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import EngineError, OfferRefusedError, OfferUncertainError
 from failsoft.testing.engine_suite.bench import new_message
-from tests.contract.engine_setups import NAMESPACE, QUEUE
+from tests.contract.engines.engine_setups import NAMESPACE, QUEUE
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.proxy import Direction, TcpProxy
 from tests.servers.valkey import Valkey

@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from failsoft.job_engine.crash_points import HOOKS
 from failsoft.testing.engine_suite.bench import arrived, eventually, new_message, offer
-from tests.contract.engine_setups import NAMESPACE, RqBench
+from tests.contract.engines.engine_setups import NAMESPACE, RqBench
 from tests.servers.valkey import Valkey
 
 QUEUE = f"{NAMESPACE}-bench"

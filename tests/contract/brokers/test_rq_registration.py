@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from failsoft.engines.rq.worker import SlotWorker
 from failsoft.testing.engine_suite.bench import new_message, offer
-from tests.contract.engine_setups import RqBench
+from tests.contract.engines.engine_setups import RqBench
 from tests.servers.processes import PATIENCE
 from tests.servers.valkey import Valkey
 
