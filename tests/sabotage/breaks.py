@@ -263,6 +263,14 @@ BREAKS = (
         CONTRACT,
     ),
     Break(
+        "R17",
+        "of jobs with few events those that are rows of their own are not read",
+        f"{_LEDGER}/transitions/histories.py",
+        "if len(here[row.id]) < row.events",
+        "if row.events > 6",
+        (*CONTRACT[:2], "Sqlite and event_woke"),
+    ),
+    Break(
         "counts",
         "an attempt that honours a cancel request is not counted among the ends",
         f"{_LEDGER}/transitions/compare_and_set.py",

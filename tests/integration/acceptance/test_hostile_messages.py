@@ -13,7 +13,7 @@ from tests.jobs.scripted import in_thread
 from tests.servers.valkey import Valkey
 
 QUEUE = "failsoft-threads"
-#: Where RQ expects the id of a job.
+#: In the place of an id.
 NO_TEXT = b"\xff\xfe"
 
 
@@ -40,6 +40,8 @@ def test_nothing_planted_in_rq_runs_and_its_worker_goes_on(
         for name, job in (bad | stale).items():
             hostile_messages.plant_in_rq(client, QUEUE, name, job)
         client.set("rq:job:no-hash", "a string")
+        no_text = [part for field in bad["garbage"].items() for part in field]
+        client.hset(b"rq:job:" + NO_TEXT, items=no_text)
         client.rpush(f"rq:queue:{QUEUE}", "no-hash", "nothing-at-all", NO_TEXT)
 
     assert_unharmed(

@@ -280,7 +280,7 @@ class SlotWorker(BaseWorker):
         if not self.connection.hexists(self.key, "birth"):
             # The first time, and after Redis lost its data.
             super()._set_ip_address(self.connection)
-            self._bury()
+            self._allow_birth()
             self.register_birth()
             self.set_state(WorkerStatus.IDLE)
             self.connection.sadd(Queue.redis_queues_keys, self._queue.key)
@@ -296,7 +296,7 @@ class SlotWorker(BaseWorker):
             self._clean_registries()
         self._kept_at = time.monotonic()
 
-    def _bury(self) -> None:
+    def _allow_birth(self) -> None:
         """Let RQ register this worker again, whatever stands under its name.
 
         What is noted of a job meanwhile makes a record without a birth, and RQ refuses to register
