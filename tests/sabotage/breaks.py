@@ -303,6 +303,22 @@ BREAKS = (
         ("tests/integration/upgrades/test_growth.py", "-k", "until_it_is_gone and sqlite"),
     ),
     Break(
+        "rule 4",
+        "jobs that are recorded together are recorded a second time",
+        f"{_LEDGER}/transitions/insert_many.py",
+        'new = [each for each in values if each["id"] not in taken]',
+        "new = list(values)",
+        CONTRACT,
+    ),
+    Break(
+        "F06",
+        "each read of a reply in the caller's thread has a time, and the reply as a whole has none",
+        "packages/queue/src/failsoft/queue/bounded_replies.py",
+        "        timed.deadline = deadline\n",
+        "",
+        ("tests/unit/queue/test_ready_connections.py",),
+    ),
+    Break(
         "RQ-04",
         "jobs whose take was not answered are forgotten",
         f"{_RQ}/scripts.py",
