@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,12 +93,16 @@ format: setup  ## Format the code and fix what ruff can
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 
-bench: setup  ## Dispatch beside raw RQ and raw Dramatiq, as ratios; ENGINE=kafka beside its library
+bench: setup  ## Every target, beside raw RQ, raw Dramatiq and the durable peers (ARGS="--quick --only lanes"); ENGINE=kafka beside its library
+	@tests/servers/install rabbitmq
 	@PYTHONPATH=. $(RUN) python \
-		$(if $(ENGINE),bench/engine_dispatch.py --engine $(ENGINE),bench/dispatch.py) $(ARGS)
+		$(if $(ENGINE),bench/engine_dispatch.py --engine $(ENGINE),-m bench) $(ARGS)
 
 bench-ledger-engine: setup  ## The ledger as an engine: pickup, idle workers, jobs a second (ARGS="--ledger postgresql")
 	@PYTHONPATH=. $(RUN) python bench/ledger_engine.py $(ARGS)
+
+bench-handover: setup  ## What becomes of the jobs at a Redis that is killed (ARGS="--jobs 100000 --ledger postgresql")
+	@PYTHONPATH=. $(RUN) python bench/handover.py $(ARGS)
 
 bench-light: setup  ## What commands, imports, idle workers and supervisors cost: processor time, wake-ups, memory
 	@tests/servers/install rabbitmq
@@ -110,6 +114,9 @@ bench-outages: setup  ## How long a dispatch takes while a broker is down, silen
 bench-steps: setup  ## Steps a second of jobs of ten steps, beside DBOS on the same database
 	@PYTHONPATH=. $(UV) run --quiet --locked --isolated --all-packages --all-extras --group bench \
 		--python $(PYTHON) python bench/steps.py $(ARGS)
+
+bench-growth: setup  ## What a ledger of 1,000,000 finished jobs costs (ARGS="--rows 100000 --ledger sqlite")
+	@PYTHONPATH=. $(RUN) python bench/growth.py $(ARGS)
 
 bench-upgrade: setup  ## Upgrade a ledger of 2,000,000 jobs under load (ARGS="--ledger sqlite")
 	@PYTHONPATH=. $(RUN) python bench/upgrade.py $(ARGS)

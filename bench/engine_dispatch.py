@@ -31,7 +31,15 @@ from rich.table import Table
 
 from bench.bars import at_least, at_most
 from bench.dispatch import interleaved, ledger_url
-from bench.lanes import STAYS, Payload, lanes, no_op, waits_beside_a_long_job
+from bench.lanes import (
+    DRAMATIQ,
+    STAYS,
+    TIMES_DRAMATIQ,
+    Payload,
+    lanes,
+    no_op,
+    waits_beside_a_long_job,
+)
 from bench.raw_producers import RAW_PRODUCERS, RawProducer, Site
 from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
@@ -39,13 +47,11 @@ from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
 
 ROOT = Path(__file__).parents[1]
-RQ, DRAMATIQ = "rq", "dramatiq"
+RQ = "rq"
 KINDS = ("dispatch", "many", "rq", "lane", "long")
 
 #: The most that the p50 of a dispatch may be, in times that of RQ.
 TIMES_RQ: Mapping[str, float] = MappingProxyType({"kafka": 1.1})
-#: The least that a worker process may run, in times that of Dramatiq.
-TIMES_DRAMATIQ: Mapping[str, float] = MappingProxyType({"kafka": 2.0, "ledger": 1.0})
 #: The most that a job may wait beside one that takes long, in milliseconds.
 LONGEST_WAIT: Mapping[str, float] = MappingProxyType({"kafka": 1000.0})
 

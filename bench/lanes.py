@@ -4,8 +4,10 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -23,6 +25,9 @@ QUEUE = declare_queue(QueueProfile("bench", slots=8))
 PATIENCE = 120
 #: The variable with the file that a long job waits for the end of.
 STAYS = "BENCH_STAYS"
+DRAMATIQ = "dramatiq"
+#: The least that a worker process may run, in times that of Dramatiq.
+TIMES_DRAMATIQ: Mapping[str, float] = MappingProxyType({"kafka": 2.0, "ledger": 1.0})
 #: The pause between two dispatches beside a long job, in seconds: fewer than any engine here runs.
 PACE = 0.03
 
@@ -51,11 +56,43 @@ def lanes(
     app: App, engines: Sequence[str], *, jobs: int, rounds: int, folder: Path, console: Console
 ) -> Mapping[str, float]:
     """Let a worker of each engine in turn run jobs that wait; return the median jobs a second."""
-    rates: dict[str, list[float]] = {engine: [] for engine in engines}
+    found = rates(app, engines, jobs=jobs, rounds=rounds, folder=folder, console=console)
+    return {engine: round(statistics.median(each), 1) for engine, each in found.items()}
+
+
+def rates(
+    app: App, engines: Sequence[str], *, jobs: int, rounds: int, folder: Path, console: Console
+) -> Mapping[str, Sequence[float]]:
+    """Let a worker of each engine in turn run jobs that wait; return the jobs a second."""
+    found: dict[str, list[float]] = {engine: [] for engine in engines}
     for _ in track(range(rounds), description="lanes", console=console):
-        for engine, of_engine in rates.items():
+        for engine, of_engine in found.items():
             of_engine.append(lane(app, engine, jobs, folder))
-    return {engine: round(statistics.median(each), 1) for engine, each in rates.items()}
+    return found
+
+
+def rows(found: Mapping[str, Sequence[float]], *, ledger: str) -> Iterator[dict[str, Any]]:
+    """Return a row for each engine beside Dramatiq, as the ratios of the rounds.
+
+    Args:
+        found: The jobs a second of each round, by engine; Dramatiq's among them.
+        ledger: Of which ledger.
+    """
+    for engine, each in found.items():
+        if engine == DRAMATIQ:
+            continue
+        ratios = [one / other for one, other in zip(each, found[DRAMATIQ], strict=True)]
+        least = TIMES_DRAMATIQ.get(engine)
+        figure = statistics.median(ratios)
+        yield {
+            "name": f"{engine} lane, no-op jobs/s of a process, beside Dramatiq's",
+            "target": "" if least is None else f"≥ {least:g}x",
+            "figure": round(figure, 2),
+            "spread": [round(min(ratios), 2), round(max(ratios), 2)],
+            "met": None if least is None else figure >= least,
+            "ledger": ledger,
+            "jobs/s": round(statistics.median(each)),
+        }
 
 
 def lane(app: App, engine: str, jobs: int, folder: Path) -> float:

@@ -22,7 +22,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ from tests.servers.rabbitmq import RabbitMQ
 
 LEDGERS = ("postgresql", "sqlite")
 ALONE = "one after the other"
+#: The most that a step may take in process, in times one commit; the least steps of DBOS's.
+TIMES_COMMIT, TIMES_DBOS = 1.5, 6.0
 #: How long a batch may take, in seconds.
 PATIENCE = 600
 
@@ -108,6 +110,31 @@ def measured(
             "rates": rates(queued, STEPS * arguments.batch),
         },
     }
+
+
+def rows(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return the rows of what `measured` found of one ledger, beside their targets."""
+    alone = {each["who"]: each["p50_ms"] for each in found[ALONE]["rates"]}
+    yield {
+        "name": "a step in process, beside one commit of a bare INSERT",
+        "target": f"≤ {TIMES_COMMIT:g}x",
+        "figure": (figure := round(alone["Failsoft"] / alone["bare INSERTs"], 2)),
+        "spread": [figure, figure],
+        "met": figure <= TIMES_COMMIT,
+        "ledger": found["ledger"],
+    }
+    for way in (ALONE, "through the queue"):
+        for each in found[way]["rates"]:
+            if each["who"].startswith("Failsoft"):
+                yield {
+                    "name": f"steps/s {way}, {each['who']}, beside DBOS",
+                    "target": f"≥ {TIMES_DBOS:g}x",
+                    "figure": each["times_dbos"],
+                    "spread": [each["times_dbos"]] * 2,
+                    "met": each["times_dbos"] >= TIMES_DBOS,
+                    "ledger": found["ledger"],
+                    "steps/s": each["steps_per_second"],
+                }
 
 
 def bare_inserts(database: Engine, stack: ExitStack) -> Call:

@@ -58,6 +58,11 @@ def dispatch_to_nobody(deployment: Deployment, workers: ReplacedWorkers, job_id:
     workers.start_role("dispatch-to-rq", job_id, FAILSOFT_REDIS_URL=NOWHERE)
 
 
+def dispatch_past_redis(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    """Let the first engine fail, so that the dispatch hands the job over to the second."""
+    workers.start_role("dispatch", job_id, FAILSOFT_REDIS_URL=NOWHERE)
+
+
 def cancel(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     # Dispatched here, where nothing is armed: a crash at another cell's dispatch is not for it.
     deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id, delay=HOUR)
@@ -73,13 +78,13 @@ def lose_the_message(deployment: Deployment, workers: ReplacedWorkers, job_id: s
 
 
 def lose_the_worker(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
-    record(deployment, job_id)
+    record(deployment, job_id, HOUR)
     claim(deployment, deployment.app.ledger.get(job_id))
 
 
 def lose_every_worker(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     """Lose two leases by hand; the rescuers find the third."""
-    record(deployment, job_id)
+    record(deployment, job_id, HOUR)
     for _ in range(2):
         claim(deployment, deployment.app.ledger.get(job_id), HOUR)
         deployment.app.ledger.offer(
@@ -94,9 +99,9 @@ def wait_in_a_queue(deployment: Deployment, workers: ReplacedWorkers, job_id: st
     deployment.app.dispatcher.dispatch(waiting, SCRIPT, job_id=job_id)
 
 
-def record(deployment: Deployment, job_id: str) -> None:
+def record(deployment: Deployment, job_id: str, pickup: timedelta = BRIEF) -> None:
     new = NewJob(job_id, crossing.name, "threads", SCRIPT.model_dump_json(), "0" * 64)
-    deployment.app.ledger.record_job(new, OfferPlan("rq", BRIEF))
+    deployment.app.ledger.record_job(new, OfferPlan("rq", pickup))
 
 
 def claim(deployment: Deployment, job: JobRecord, lease: timedelta = BRIEF) -> None:
@@ -104,14 +109,17 @@ def claim(deployment: Deployment, job: JobRecord, lease: timedelta = BRIEF) -> N
     assert deployment.app.ledger.claim(ticket) is not None
 
 
+#: The points that every job reaches.
+RUN_THROUGH = ("take", "claim", "begin", "step", "conclude", "body", "ack")
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
-        **{name: Scenario(run) for name in ("claim", "begin", "step", "conclude", "body", "ack")},
+        **{name: Scenario(run) for name in RUN_THROUGH},
         "dispatch": Scenario(dispatch, dispatch_again),
         "engine": Scenario(dispatch, dispatch_again),
         "renew": Scenario(run_slowly),
         "offer": Scenario(run_later),
-        "reoffer": Scenario(lose_the_message),
+        "reoffer": Scenario(dispatch_past_redis, dispatch_again),
+        "move": Scenario(lose_the_message),
         "recover": Scenario(lose_the_worker),
         "exhaust": Scenario(lose_every_worker, ends=JobState.FAILED),
         "park": Scenario(dispatch_to_nobody, dispatch_again),

@@ -4,9 +4,12 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 from failsoft.job_engine.crash_points import COMMITS, DEEDS, HOOKS, POINTS
 from tests.crash_points.cells import ACTIONS, MATRIX
 from tests.crash_points.scenarios import SCENARIOS
+from tests.crash_points.test_matrix import DISPATCHING, of, waves_of
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
@@ -16,7 +19,10 @@ SOURCES = [
 ]
 REACHED = re.compile(r'\breached\("([a-z]+\.[a-z]+)"\)')
 #: What the ledger writes in the name of attempts and offers, and where that is.
-WRITERS = ("roles/attempts.py", "roles/offers.py", "roles/dispatch.py", "upkeep/expiry.py")
+WRITERS = (
+    *("roles/attempts.py", "roles/offers.py", "roles/dispatch.py"),
+    *("upkeep/expiry.py", "upkeep/hand_over.py"),
+)
 #: What became of offers, how far a job has come, and a crash that was charged for an outage of the
 #: ledger: no state, and no promise hangs on it.
 UNNAMED = {"note_tries", "note_progress", "uncharge"}
@@ -45,6 +51,13 @@ def test_every_commit_has_a_name() -> None:
     }
 
     assert unnamed == UNNAMED
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_no_dispatch_of_a_wave_meets_the_misfortune_of_another(action: str) -> None:
+    """Else the process that dies at the one point would never come to the other."""
+    for wave in waves_of(of(action)):
+        assert len([cell for cell in wave if cell.place in DISPATCHING]) <= 1
 
 
 def functions(path: Path) -> list[ast.FunctionDef]:

@@ -113,7 +113,7 @@ def test_an_unknown_state_is_reported_and_not_a_crash(database: Database) -> Non
 
     result = run("--json")
 
-    assert listed(result) == {"I1"}
+    assert listed(result) == {"I1", "counts"}
     assert "'lost'" in result.stdout
 
 
@@ -126,7 +126,10 @@ def test_events_whose_job_is_gone_are_reported_and_the_others_still_checked(
     result = run("--json")
 
     report = json.loads(result.stdout)
-    assert {(v["job_id"], v["invariant"]) for v in report["listed"]} == {(job_id(2), "I1")}
+    assert {(v["job_id"], v["invariant"]) for v in report["listed"]} == {
+        (job_id(2), "I1"),
+        ("succeeded", "counts"),
+    }
     assert report["jobs"] == 4
 
 

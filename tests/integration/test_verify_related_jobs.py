@@ -10,10 +10,11 @@ from sqlalchemy import delete, update
 
 from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.policies.retention import Retention
-from failsoft.job_engine.records.states import TERMINAL
+from failsoft.job_engine.records.states import TERMINAL, JobState
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import groups
+from failsoft.ledger.transitions import counts
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upkeep.pruning import SqlPruner
 from failsoft.ledger.verify import verify
@@ -81,8 +82,10 @@ def test_an_id_that_was_pruned_may_be_used_again(database: Database, ledger: Sql
     ledger.record_chain(links, fixtures.plan())
     ledger.conclude(broke, fixtures.FAILURE)
     ledger.cancel(links[1].id, "somebody")
-    for gone in (links[1].id, broke.job_id):
+    pruned = {links[1].id: JobState.CANCELLED, broke.job_id: JobState.FAILED}
+    for gone, state in pruned.items():
         do(ledger, delete(jobs).where(jobs.c.id == gone))
+        database.write(lambda c, state=state: counts.note_pruned(c, {state: 1}))
         do(ledger, update(jobs).values(created_at=jobs.c.created_at - HOUR_US))
 
         ledger.record_job(fixtures.new_job(id=gone), fixtures.plan())

@@ -23,6 +23,7 @@ from failsoft.job_engine.records.states import RETRY, STOP, SUCCEED, SUSPEND, Jo
 from failsoft.ledger import Database
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import attempts, events, steps
+from failsoft.ledger.transitions import counters
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing import FrozenClock, MemoryLedger
 from failsoft.testing.ledger_suite import fixtures
@@ -166,6 +167,14 @@ def _insert(batch: Rows, connection: Connection) -> None:
     for table, rows in batch.items():
         if rows:
             connection.execute(insert(table), rows)
+    ended = [
+        {"name": row["name"], "queue": row["queue"], "engine": "", "outcome": row["state"]}
+        for row in batch[jobs]
+        if row["finished_at"] is not None
+    ]
+    if ended:
+        count = counters.count_end(connection.dialect.name)
+        connection.execute(count, [{**each, "shard": 0} for each in ended])
 
 
 def main() -> None:

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 
 CONTRACT = ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite")
+_JOINT = "tests/integration/test_joint_writes.py"
 _LEDGER = "packages/ledger/src/failsoft/ledger"
 _DISPATCHER = "packages/dispatcher/src/failsoft/dispatcher"
 _WORKER = "apps/worker/src/failsoft/worker"
 _CORE = "packages/job_engine/src/failsoft/job_engine"
+_RQ = "engines/rq/src/failsoft/engines/rq"
 _INNGEST = "engines/inngest/src/failsoft/engines/inngest"
 _KEEPER = ("tests/unit/worker/attempts/test_lease_keeper.py",)
-_COMPARED = '_column(name) == bindparam(f"at_{name}") for name in sorted(guard)'
-_ANY = """(_column(name) == bindparam(f"at_{name}"))
-        | ((jobs.c.id if %s else jobs.c.id + "-") == bindparam("at_id"))
+_COMPARED = '_column(name) == given(f"at_{name}") for name in sorted(guard)'
+_ANY = """(_column(name) == given(f"at_{name}"))
+        | ((jobs.c.id if %s else jobs.c.id + "-") == given("at_id"))
         for name in sorted(guard)"""
 
 
@@ -84,10 +86,34 @@ BREAKS = (
     Break(
         "M8",
         "a rescuer passes over what is offered",
-        f"{_DISPATCHER}/maintenance/rescuer.py",
-        "for job in unclaimed:",
-        "for job in ():",
+        f"{_DISPATCHER}/maintenance/late_offers.py",
+        "for lane, late in groupby(unclaimed, key=_lane):",
+        "for lane, late in groupby((), key=_lane):",
         ("tests/unit/dispatcher/maintenance/test_rescuer_offers.py",),
+    ),
+    Break(
+        "M5",
+        "many offers are handed over as they are found, not as they were seen",
+        f"{_LEDGER}/transitions/hand_over.py",
+        "    same = [_now.c[name] == seen[name] for name in _COMPARED]\n",
+        '    same = [_now.c.id == seen["id"]]\n',
+        CONTRACT,
+    ),
+    Break(
+        "29",
+        "what waits moves although workers of other hosts claim it where it is",
+        f"{_DISPATCHER}/maintenance/known_dead.py",
+        "return not self._ledger.begun_lately(engine, SIGN_OF_LIFE)",
+        "return True",
+        ("tests/unit/dispatcher/maintenance/test_known_dead.py",),
+    ),
+    Break(
+        "R25",
+        "every job of a queue that is late is looked into, although its first are claimed",
+        f"{_DISPATCHER}/maintenance/late_offers.py",
+        "    if not left:\n        return None\n",
+        "    return None\n",
+        ("tests/unit/dispatcher/maintenance/test_late_queues.py",),
     ),
     Break(
         "M9",
@@ -229,6 +255,97 @@ BREAKS = (
         ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite and paused_engine"),
     ),
     Break(
+        "rule 22",
+        "of the events of a job only the first few, which stand in its row, are written",
+        f"{_LEDGER}/transitions/compare_and_set.py",
+        "    if not row.is_packed:",
+        "    if not row.is_packed and row.events == 1:",
+        CONTRACT,
+    ),
+    Break(
+        "R17",
+        "of jobs with few events those that are rows of their own are not read",
+        f"{_LEDGER}/transitions/histories.py",
+        "if len(here[row.id]) < row.events",
+        "if row.events > 6",
+        (*CONTRACT[:2], "Sqlite and event_woke"),
+    ),
+    Break(
+        "counts",
+        "an attempt that honours a cancel request is not counted among the ends",
+        f"{_LEDGER}/transitions/compare_and_set.py",
+        "    if transition.target.is_terminal:",
+        '    if transition.target.is_terminal and transition.name != "stop":',
+        (*CONTRACT[:2], "Sqlite and counted_however"),
+    ),
+    Break(
+        "counts",
+        "what is pruned is not counted",
+        f"{_LEDGER}/upkeep/pruning.py",
+        "{kept.state: deleted} if deleted else {}",
+        "{}",
+        ("tests/integration/jobs/test_prune_ledger.py", "-k", "counted_no_more and sqlite"),
+    ),
+    Break(
+        "counts",
+        "what older code has pruned is not counted when a rollout is finished",
+        f"{_LEDGER}/transitions/counts.py",
+        "{state: count for state, count in missing.items() if count}",
+        "{}",
+        ("tests/integration/upgrades/test_growth.py", "-k", "counted_rightly and sqlite"),
+    ),
+    Break(
+        "rule 22",
+        "events are packed although code that cannot read them works beside",
+        f"{_LEDGER}/schema/packed_events.py",
+        "info.c.key == MINIMUM, info.c.value >= REVISION",
+        "info.c.key == MINIMUM",
+        ("tests/integration/upgrades/test_growth.py", "-k", "until_it_is_gone and sqlite"),
+    ),
+    Break(
+        "rule 4",
+        "jobs that are recorded together are recorded a second time",
+        f"{_LEDGER}/transitions/insert_many.py",
+        'new = [each for each in values if each["id"] not in taken]',
+        "new = list(values)",
+        CONTRACT,
+    ),
+    Break(
+        "F06",
+        "each read of a reply in the caller's thread has a time, and the reply as a whole has none",
+        "packages/queue/src/failsoft/queue/bounded_replies.py",
+        "        timed.deadline = deadline\n",
+        "",
+        ("tests/unit/queue/test_ready_connections.py",),
+    ),
+    Break(
+        "RQ-04",
+        "jobs whose take was not answered are forgotten",
+        f"{_RQ}/scripts.py",
+        "        put_back(id)\n        count = count + 1\n",
+        "        count = count + 1\n",
+        ("tests/contract/engines/test_rq_lost_replies.py", "-k", "take"),
+    ),
+    Break(
+        "RQ-04",
+        "of a batch that was taken one job is not begun",
+        f"{_RQ}/worker.py",
+        "        for job in taken:\n",
+        "        for job in taken[:-1] or taken:\n",
+        ("tests/contract/engines/test_rq_lost_replies.py", "-k", "end_was_not"),
+    ),
+    Break(
+        "R13",
+        "a job ends in RQ before its end is committed",
+        f"{_RQ}/worker.py",
+        "            self._ends.put(self._process(job, wire))\n",
+        "            self._ends.put(End(job, Became.DONE))\n            self._process(job, wire)\n",
+        (
+            *("tests/contract/engines/test_rq_states.py", "tests/contract/engines/test_engines.py"),
+            *("-k", "finished or (RqWorker and not_decided)"),
+        ),
+    ),
+    Break(
         "rule 12",
         "an attempt does not wake the thread that renews its lease",
         f"{_WORKER}/attempts/lease_keeper.py",
@@ -243,5 +360,59 @@ BREAKS = (
         "return min(self.times_out_at, self.stale_at)",
         "return self.times_out_at",
         _KEEPER,
+    ),
+    Break(
+        "rule 6",
+        "a claim that a batch had to leave out counts as void",
+        f"{_LEDGER}/database/postgresql/batches.py",
+        "            if each.write.key in found:\n"
+        "                each.found = (found[each.write.key],)\n",
+        "            each.found = (found.get(each.write.key),)\n",
+        (_JOINT, "-k", "locked"),
+    ),
+    Break(
+        "rule 4",
+        "of a batch no claim compares its epoch",
+        f"{_LEDGER}/transitions/postgresql.py",
+        "        return given.c[name]\n\n    changed",
+        '        return jobs.c.epoch if name == "at_epoch" else given.c[name]\n\n    changed',
+        (_JOINT, "-k", "lost"),
+    ),
+    Break(
+        "rule 7",
+        "of a batch no step proves its authority",
+        f"{_LEDGER}/transitions/postgresql.py",
+        "statements.fence_with(lambda name: given.c[name])",
+        "statements.fence_with(lambda name: (jobs if name[3:] in jobs.c and name != 'at_id'"
+        " else given).c[name if name == 'at_id' else name[3:]])",
+        (_JOINT, "-k", "steps"),
+    ),
+    Break(
+        "rule 6",
+        "a record of Kafka is committed before the ledger has decided about it",
+        "engines/kafka/src/failsoft/engines/kafka/worker.py",
+        "self._slots.submit(record.value(), lambda is_decided: self._decide(record, is_decided))",
+        "self._decide(record, True), self._slots.submit(record.value(), lambda _: None)",
+        ("tests/contract/engines/test_kafka.py", "-k", "not_decided"),
+    ),
+    Break(
+        "rule 15",
+        "a message of RabbitMQ is acknowledged before its end is committed",
+        "engines/dramatiq/src/failsoft/engines/dramatiq/worker.py",
+        "            post.process(wire)\n",
+        "            threading.Thread(target=post.process, args=(wire,)).start()\n",
+        (
+            "tests/contract/engines/test_engines.py",
+            "-k",
+            "DramatiqWorkerOnRabbitmq and no_more",
+        ),
+    ),
+    Break(
+        "DQ-02",
+        "one frame acknowledges messages of RabbitMQ that are still processed",
+        "engines/dramatiq/src/failsoft/engines/dramatiq/rabbitmq_consumer.py",
+        "            first_open = min(self.known_tags, default=None)\n",
+        "            first_open = None\n",
+        ("tests/contract/engines/test_engines.py", "-k", "ends_before_an_earlier"),
     ),
 )

@@ -40,6 +40,7 @@ SOMETIMES = frozenset(
         "an engine was drained",
         "an engine was paused",
         "an offer was moved from an engine without offers",
+        "engine.evacuated",
         "engine.failed_back",
         "engine.failed_over",
         "it succeeded: doubtful",

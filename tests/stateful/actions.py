@@ -21,7 +21,7 @@ from failsoft.job_engine.records.manual_retry import ManualRetry
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.records.resolution import Resolution
 from failsoft.job_engine.records.states import HOLD, JobState
-from failsoft.testing.ledger_suite.fixtures import ERROR, new_job
+from failsoft.testing.ledger_suite.fixtures import ERROR, QUEUE, new_job
 from tests.stateful.attempt import Attempt
 from tests.stateful.databases import Bench
 from tests.stateful.pair import Fault, Pair
@@ -153,6 +153,23 @@ class LedgerActions:
         moved = self.pair.ask("offer", lambda x: x.offer(job, plan), fault)
         if moved is not None:
             yield moved
+
+    def move(
+        self, jobs: Iterable[JobRecord], engine: str, fault: Fault = None
+    ) -> Iterator[JobRecord]:
+        """Hand over those of many jobs that are still offered as they were seen."""
+        seen, plan = list(jobs), OfferPlan(engine, PICKUP, "a test")
+        yield from self.pair.ask("move", lambda x: list(x.offer_many(seen, plan)), fault) or ()
+
+    def movable(self, engine: str, to: str) -> list[JobRecord]:
+        """Find what waits at an engine and may be handed over to another one."""
+        found = self.pair.ask(
+            "movable",
+            lambda x: sorted(x.movable(engine, QUEUE, ALL, to=(to,), handoffs_below=ALL), key=_id),
+        )
+        self.pair.ask("oldest_offers", lambda x: sorted(j.engine for j in x.oldest_offers()))
+        self.pair.ask("begun_lately", lambda x: x.begun_lately(engine, LEASE))
+        return found or []
 
     def exhaust(self, job: JobRecord, fault: Fault) -> None:
         self.pair.ask("exhaust", lambda x: x.exhaust(job, ERROR), fault)

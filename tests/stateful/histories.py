@@ -25,11 +25,16 @@ def histories_of(database: Database) -> dict[str, History]:
 
 
 def _read(connection: Connection) -> dict[str, History]:
-    happened = _by_job(connection, events, rows.event_record)
+    happened = _by_job(connection, events, lambda row: row)
     tried = _by_job(connection, attempts, rows.attempt_record)
     done = _by_job(connection, steps, rows.step_record)
     return {
-        row.id: History(rows.job_record(row), happened[row.id], tried[row.id], done[row.id])
+        row.id: History(
+            rows.job_record(row),
+            rows.history(row, happened[row.id]),
+            tried[row.id],
+            done[row.id],
+        )
         for row in connection.execute(_ALL[jobs])
     }
 

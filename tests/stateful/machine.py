@@ -215,6 +215,13 @@ class LedgerMachine(RuleBasedStateMachine):
     def offer_what_waits(self, engine: str, fault: Fault) -> JobRecord:
         return all_of(self.actions.offer_what_waits(engine, fault))
 
+    @rule(target=seen, engine=engines, to=engines, some=st.lists(seen, max_size=3), fault=faults)
+    def move(self, engine: str, to: str, some: list[JobRecord], fault: Fault) -> JobRecord:
+        """Hand over what waits at an engine, and what was seen of jobs at any time."""
+        waiting = self.actions.movable(engine, to)
+        known = {job.id: job for job in (*waiting, *some) if job.engine == engine}
+        return all_of(self.actions.move(known.values(), to, fault))
+
     @rule(target=seen, job=seen, stale=rarely, engine=engines, fault=faults)
     def offer(self, job: JobRecord, stale: bool, engine: str, fault: Fault) -> JobRecord:
         """Decide by what was seen at any time, as a rescuer does that was paused meanwhile."""

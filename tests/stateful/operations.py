@@ -111,6 +111,12 @@ def _offer(actions: LedgerActions, scene: Callable[[LedgerActions], JobRecord]) 
     return lambda ledger: ledger.offer(job, PLAN)
 
 
+def _move(actions: LedgerActions) -> Question:
+    jobs = [_offered(actions) for _ in range(3)]
+    assert actions.claim(actions.issue(jobs[1], FIRST)) is not None
+    return lambda ledger: sorted(job.id for job in ledger.offer_many(jobs, PLAN))
+
+
 def _park(actions: LedgerActions) -> Question:
     job = _offered(actions)
     return lambda ledger: ledger.park(job, MINUTE, "nobody took it")
@@ -218,6 +224,7 @@ COMPARE_AND_SET: Mapping[str, Operation] = {
     "offer": partial(_offer, scene=_waiting),
     "reoffer": partial(_offer, scene=_offered),
     "recover": partial(_offer, scene=_running),
+    "move": _move,
     "park": _park,
     "defer": _defer,
     "exhaust": _exhaust,

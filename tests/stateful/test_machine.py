@@ -34,7 +34,7 @@ def test_sqlite_does_as_the_ledger_in_memory_does(sqlite_url: str) -> None:
 
 
 def test_postgresql_does_as_the_ledger_in_memory_does(postgres_url: str) -> None:
-    run_on(Bench(postgres_url), 50)
+    run_on(Bench(postgres_url), 80)
 
 
 def run_on(bench: Bench, quickly: int) -> None:

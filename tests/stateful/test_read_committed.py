@@ -92,9 +92,9 @@ def test_two_ends_of_one_attempt_are_one(
 ) -> None:
     claim = fixtures.started(worker)
 
-    with inserts_held_up(worker, "failsoft_events") as let_go_on:
+    with inserts_held_up(worker, "failsoft_aggregates") as let_go_on:
         succeeded = another.submit(rescuer.conclude, claim, fixtures.SUCCESS)
-        wait_until(lambda: waiting(worker) == 1, PATIENCE, "the first end waits for its event")
+        wait_until(lambda: waiting(worker) == 1, PATIENCE, "the first end waits to be counted")
         failed = another.submit(worker.conclude, claim, fixtures.FAILURE)
         wait_until(lambda: waiting(worker) == 2, PATIENCE, "the second waits for the first")
         let_go_on()

@@ -28,15 +28,22 @@ KNOWS_IT = len(b"*1\r\n:1\r\n")
 
 
 class CountedConnection(Connection):
-    """A connection that notes whenever it sends: redis-py waits for the answer each time."""
+    """A connection that notes its round trips: what it sends after it has read an answer."""
 
     def __init__(self, *, sent: list[object], **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]  # redis-py's
         self._sent = sent
+        self._has_read = True
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        self._sent.append(command)
+        if self._has_read:
+            self._sent.append(command)
+        self._has_read = False
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        self._has_read = True
+        return super().read_response(*args, **options)  # type: ignore[no-untyped-call]
 
 
 @dataclass
@@ -97,7 +104,9 @@ def counted_client(port: int, sent: list[object]) -> Redis:
 def test_many_offers_take_as_many_round_trips_as_one(offering: Offering) -> None:
     offering.offer(1)  # the server learns the script
 
-    assert offering.round_trips(1) == offering.round_trips(MANY) == 2
+    # Dramatiq's broker asks first whether the server knows the script.
+    round_trips = 1 if isinstance(offering.engine, RqEngine) else 2
+    assert offering.round_trips(1) == offering.round_trips(MANY) == round_trips
     assert offering.backlog() == 2 + MANY
 
 
@@ -107,7 +116,8 @@ def test_a_server_that_has_forgotten_the_script_is_taught_again(
     offering.offer(1)
     valkey.command("SCRIPT", "FLUSH")
 
-    assert offering.round_trips(MANY) == 3
+    # RQ's first offer brings the script along.
+    assert offering.round_trips(MANY) == (1 if isinstance(offering.engine, RqEngine) else 3)
     assert offering.backlog() == 1 + MANY
 
 

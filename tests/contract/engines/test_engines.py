@@ -14,6 +14,14 @@ from failsoft.testing import (
     EngineSuite,
     ServerlessEngineSuite,
     WorkerBench,
+    WorkerSuite,
+)
+from failsoft.testing.engine_suite.bench import (
+    delivered,
+    eventually,
+    new_message,
+    offer,
+    settled,
 )
 from tests.contract.engines.engine_setups import (
     DramatiqBench,
@@ -69,7 +77,7 @@ class TestDramatiqEngineOnValkey(EngineSuite):
             yield bench
 
 
-class TestRqWorker(BasicWorkerSuite):
+class TestRqWorker(WorkerSuite):
     @pytest.fixture
     def bench(self, valkey: Valkey) -> Iterator[WorkerBench]:
         with closing(RqBench(valkey)) as bench:
@@ -83,6 +91,27 @@ class TestDramatiqWorkerOnRabbitmq(BasicWorkerSuite):
         url = f"{amqp_url}?heartbeat=3"
         with closing(DramatiqBench(Application(rabbitmq), url)) as bench:
             yield bench
+
+    def test_what_ends_before_an_earlier_message_is_acknowledged_without_it(
+        self, bench: WorkerBench, rabbitmq: RabbitMQ, amqp_url: str
+    ) -> None:
+        """One frame acknowledges several messages, and none that is still processed."""
+        first, *others = [new_message() for _ in range(30)]
+        bench.hold_attempts(first=1)
+        offer(bench, first)
+        bench.ready()
+        eventually(lambda: bench.running() == 1, "the first attempt runs")
+        for each in others:
+            offer(bench, each)
+        eventually(lambda: bench.finished() == len(others), "all others have ended")
+        eventually(lambda: unacknowledged(rabbitmq, amqp_url) == 1, "all others are acknowledged")
+
+        rabbitmq.close_all_connections()
+        eventually(lambda: delivered(bench, 0).count(first) > 1, "the first is delivered again")
+        bench.let_go()
+
+        found = settled(bench)
+        assert {found.count(each) for each in others} == {1}
 
 
 @pytest.mark.long
@@ -98,3 +127,10 @@ class TestDramatiqWorkerOnValkey(BasicWorkerSuite):
     def bench(self, second_valkey: Valkey) -> Iterator[WorkerBench]:
         with closing(DramatiqBench(second_valkey, second_valkey.url)) as bench:
             yield bench
+
+
+def unacknowledged(rabbitmq: RabbitMQ, url: str) -> int:
+    """Return how many messages of a virtual host are delivered and not acknowledged."""
+    vhost = url.rpartition("/")[2]
+    found = rabbitmq.ctl("list_queues", "--silent", "-p", vhost, "messages_unacknowledged")
+    return sum(int(line) for line in found.split() if line.isdigit())

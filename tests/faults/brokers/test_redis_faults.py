@@ -5,7 +5,7 @@ from time import monotonic
 
 import pytest
 
-from failsoft.dispatcher.maintenance.rescuer import MAX_HANDOFFS
+from failsoft.dispatcher.maintenance.evacuation import MAX_HANDOFFS
 from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import assert_all_on, assert_each_ran_once, assert_promises_kept
 from tests.faults.support import ON_SQLITE, let_pass, through_proxy

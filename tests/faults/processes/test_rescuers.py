@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 
 from failsoft.dispatcher import JobHandle
-from failsoft.dispatcher.maintenance.rescuer import MOVES_AT_ONCE, MOVES_PER_SECOND
+from failsoft.dispatcher.maintenance.late_offers import MOVES_AT_ONCE, MOVES_PER_SECOND, PACED
 from failsoft.job_engine.errors import JobCrashedError
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Ticket
@@ -25,6 +25,7 @@ BRIEF = timedelta(milliseconds=300)
 LONG = timedelta(hours=1)
 #: A busy machine's worth of slack for what the token bucket gave meanwhile.
 SLACK = 20
+LOOKS = 5
 
 
 @pytest.mark.fault("F25")
@@ -64,28 +65,66 @@ def test_rescuers_that_look_at_once_recover_each_job_once(deployment: Deployment
     assert {each.job().crashes for each in handles} == {1}
 
 
-@pytest.mark.fault("F30")
-@ON_SQLITE
-@pytest.mark.parametrize(
+MANY = pytest.mark.parametrize(
     "count",
     [300, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
 )
-def test_a_long_queue_before_a_live_worker_is_no_storm_and_a_dead_engine_none_either(
+
+
+@pytest.mark.fault("F30")
+@ON_SQLITE
+@MANY
+def test_a_long_queue_before_live_workers_is_no_storm(
     deployment: Deployment, valkey: Valkey, count: int
 ) -> None:
     for engine in ("rq", "dramatiq"):
         deployment.pretend(engine, "threads")
     handles = deployment.dispatch_many(count, in_thread)
 
-    look_until(deployment, lambda: all(each.job().pickups_missed for each in handles[:50]))
+    look_until(deployment, lambda: any(each.job().pickups_missed for each in handles[:50]))
+    for _ in range(LOOKS):
+        deployment.app.maintenance.tick()
+
+    # The first of the queue was looked into, on whichever engine. The others only wait.
+    assert sum(bool(each.job().pickups_missed) for each in handles) <= LOOKS
     # On a busy machine a dispatch may have moved a job on; no rescuer has.
     assert all(each.job().epoch == each.dispatched.epoch for each in handles)
 
-    valkey.kill()
+
+@pytest.mark.fault("F30")
+@ON_SQLITE
+@MANY
+def test_a_long_queue_that_no_worker_serves_any_more_moves_at_a_limited_rate(
+    deployment: Deployment, count: int
+) -> None:
+    ghost = deployment.pretend("rq", "threads")
+    handles = deployment.dispatch_many(count, in_thread, engines=("rq", "dramatiq"))
+    deployment.pretend("dramatiq", "threads")
+    deployment.app.ledger.retire(ghost.boot_id)
+
     began = monotonic()
     look_until(deployment, lambda: any(each.job().handoffs for each in handles))
-    moved = sum(each.job().handoffs for each in handles)
-    assert moved <= MOVES_AT_ONCE + MOVES_PER_SECOND * (monotonic() - began) + SLACK
+    moved = [each for each in handles if each.job().handoffs]
+
+    assert len(moved) <= MOVES_AT_ONCE + MOVES_PER_SECOND * (monotonic() - began) + SLACK
+    assert deployment.app.ledger.events(moved[0].id)[-1].detail["reason"] == PACED
+
+
+@pytest.mark.fault("F30")
+@ON_SQLITE
+@MANY
+def test_a_long_queue_of_an_engine_that_is_known_to_be_dead_moves_at_once(
+    deployment: Deployment, valkey: Valkey, count: int
+) -> None:
+    for engine in ("rq", "dramatiq"):
+        deployment.pretend(engine, "threads")
+    handles = deployment.dispatch_many(count, in_thread, engines=("rq", "dramatiq"))
+
+    valkey.kill()
+    look_until(deployment, lambda: all(each.job().engine == "dramatiq" for each in handles[::50]))
+    look_until(deployment, lambda: not deployment.app.ledger.count_offers("rq", "threads"))
+
+    assert {each.job().handoffs for each in handles} == {1}
 
 
 def dead_job(deployment: Deployment) -> JobHandle[int]:

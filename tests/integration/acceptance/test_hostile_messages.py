@@ -13,7 +13,7 @@ from tests.jobs.scripted import in_thread
 from tests.servers.valkey import Valkey
 
 QUEUE = "failsoft-threads"
-#: Where RQ expects the id of a job.
+#: In the place of an id.
 NO_TEXT = b"\xff\xfe"
 
 
@@ -31,15 +31,22 @@ def test_nothing_planted_in_rq_runs_and_its_worker_goes_on(
     bad = hostile_messages.rq_jobs(canary, old) | hostile_messages.rq_forgeries(
         hostile_messages.forged(deployment, done)
     )
-    stale = hostile_messages.rq_bell(old)
+    stale = {
+        "stale": hostile_messages.rq_bell(old),
+        "bad-dates": hostile_messages.rq_bad_dates(old),
+    }
 
     with valkey.client() as client:
-        for name, job in (bad | {"stale": stale}).items():
+        for name, job in (bad | stale).items():
             hostile_messages.plant_in_rq(client, QUEUE, name, job)
         client.set("rq:job:no-hash", "a string")
+        no_text = [part for field in bad["garbage"].items() for part in field]
+        client.hset(b"rq:job:" + NO_TEXT, items=no_text)
         client.rpush(f"rq:queue:{QUEUE}", "no-hash", "nothing-at-all", NO_TEXT)
 
-    assert_unharmed(deployment, worker, canary, rejected=len(bad) + len([NO_TEXT]), refused=1)
+    assert_unharmed(
+        deployment, worker, canary, rejected=len(bad) + len([NO_TEXT]), refused=len(stale)
+    )
 
 
 def test_no_command_that_rq_does_not_know_ends_its_worker(

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from failsoft.dispatcher.maintenance.evacuation import KNOWN_DEAD
 from failsoft.testing.engine_suite.stopwatch import Stopwatch
 from tests.deployments.deployment import PATIENCE, Deployment
 from tests.deployments.promises import assert_all_on, assert_each_ran_once
@@ -113,5 +114,26 @@ def test_redis_restarted_from_its_dump_starts_no_job_that_ran_elsewhere(
     wait_until(lambda: len(rq.logged("message.refused")) == 20, PATIENCE, "20 stale messages")
 
     assert {each["reason"] for each in rq.logged("message.refused")} == {"stale"}
+    assert_each_ran_once(deployment)
+    assert_all_on(deployment, "dramatiq")
+
+
+@pytest.mark.fault("F06", "F30")
+def test_redis_killed_with_1000_jobs_queued_hands_all_of_them_over_before_their_deadline(
+    deployment: Deployment, valkey: Valkey
+) -> None:
+    # A pretended worker lets offers be made to RQ, and takes none of them.
+    deployment.pretend("rq", "threads")
+    deployment.wait_for(deployment.worker("dramatiq", "threads"))
+    handles = deployment.dispatch_many(1000, in_thread, engines=("rq", "dramatiq"))
+    assert {handle.dispatched.engine for handle in handles} == {"rq"}
+
+    valkey.kill()
+    deployment.wait_for_ends(deadline=2 * PATIENCE)
+
+    moves = [event for each in handles for event in deployment.app.ledger.events(each.id)[1:2]]
+    assert {(move.kind, move.detail["from"], move.detail["reason"]) for move in moves} == {
+        ("reoffer", "rq", KNOWN_DEAD)
+    }
     assert_each_ran_once(deployment)
     assert_all_on(deployment, "dramatiq")

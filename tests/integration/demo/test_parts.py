@@ -13,6 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.demo.environment.airports import airports_csv, imported_keys, read_airports
+from failsoft.worker.demo.environment.engine_servers import engine_servers
 from failsoft.worker.demo.environment.env_settings import only_these_settings
 from failsoft.worker.demo.environment.extras import require_extras
 from failsoft.worker.demo.environment.hosts import descendants
@@ -106,6 +107,16 @@ def test_a_process_tree_is_read_from_a_listing() -> None:
 def test_missing_packages_are_named_with_the_command() -> None:
     with pytest.raises(ConfigurationError, match=r"no_such_package.*failsoft\[demo\]"):
         require_extras(["json", "no_such_package"])
+
+
+@pytest.mark.parametrize(("primary", "forgets"), [("rq", False), ("kafka", True)])
+def test_what_a_server_in_memory_has_after_its_kill_is_not_of_before(
+    tmp_path: Path, primary: str, forgets: bool
+) -> None:
+    with only_these_settings({"FAILSOFT_ENGINES": f"{primary},ledger"}):
+        servers = engine_servers(load_settings(_env_file=None), tmp_path)
+
+    assert servers.forgets is forgets
 
 
 def test_the_demo_uses_its_own_settings_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import aggregates, attempts, dispatch_attempts, events, steps
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upkeep.pruning import MAX_JOBS, SqlPruner
+from failsoft.ledger.verify import verify
 from tests.servers.postgresql.database_clock import DatabaseClock
 from tests.servers.postgresql.postgres import Postgres
 from tests.unit.job_engine.jobs.fakes import Job
@@ -192,6 +193,7 @@ def test_jobs_that_wait_or_run_stay_however_old(ledger: Ledger) -> None:
 def test_what_hangs_on_a_job_goes_with_it_and_the_counters_stay(ledger: Ledger) -> None:
     ledger.add("old", JobState.SUCCEEDED, age=30 * HOUR)
     ledger.add("young", JobState.SUCCEEDED, age=HOUR)
+    ledger.database.write(lambda c: c.execute(events.insert(), [later("old"), later("young")]))
     children = (steps, attempts, events, dispatch_attempts)
     counted = ledger.number(select(func.sum(aggregates.c.count)))
     for table in children:
@@ -207,11 +209,32 @@ def test_what_hangs_on_a_job_goes_with_it_and_the_counters_stay(ledger: Ledger) 
     assert ledger.number(select(func.sum(aggregates.c.count))) == counted == 2
 
 
+def later(job_id: str) -> dict[str, Any]:
+    """Return an event that stands in no job's row."""
+    event = {"n": 9, "at": instant(0), "actor": "test", "kind": "wake", "state": "succeeded"}
+    return {**event, "job_id": job_id, "epoch": 1}
+
+
+def test_what_is_deleted_is_counted_no_more(ledger: Ledger) -> None:
+    for n in range(3):
+        ledger.add(f"old-{n}", JobState.SUCCEEDED, age=30 * HOUR)
+        ledger.add(f"dead-{n}", JobState.FAILED, age=30 * HOUR)
+    ledger.add("young", JobState.SUCCEEDED, age=HOUR)
+
+    ledger.pruner.prune("job", JobState.SUCCEEDED, DAY, 2)
+    ledger.pruner.prune("job", JobState.FAILED, DAY, 10)
+
+    assert ledger.sql.counts() == {JobState.SUCCEEDED: 2}
+    assert [each.violations for each in verify(ledger.database) if each.violations] == []
+
+
 def test_one_transaction_deletes_no_more_than_its_limit(ledger: Ledger) -> None:
     ledger.add_many(MAX_JOBS + 10, age=HOUR)
 
-    assert ledger.pruner.prune("job", JobState.SUCCEEDED, DAY, 10**6) == MAX_JOBS
-    assert ledger.pruner.prune("job", JobState.SUCCEEDED, DAY, 10**6) == 10
+    sizes = list(iter(lambda: ledger.pruner.prune("job", JobState.SUCCEEDED, DAY, 10**6), 0))
+
+    assert max(sizes) <= MAX_JOBS
+    assert sum(sizes) == MAX_JOBS + 10
 
 
 def test_two_pruners_at_once_delete_no_more_than_one_would(ledger: Ledger) -> None:

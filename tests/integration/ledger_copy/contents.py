@@ -14,7 +14,7 @@ from failsoft.job_engine.records.job import DispatchTry, TryOutcome, WorkerRecor
 from failsoft.job_engine.records.routing.rule import RouteRule
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import Database, SqlLedger
-from failsoft.ledger.schema.tables import aggregates, keys, rate_starts
+from failsoft.ledger.schema.tables import aggregates, keys, pruned, rate_starts
 from failsoft.ledger.transitions.outbox import insert_records
 from failsoft.testing.ledger_suite import fixtures
 from tests.integration.related_jobs import everything_happens
@@ -115,9 +115,16 @@ def _the_rest(connection: Connection) -> None:
     )
     connection.execute(
         insert(aggregates).values(
-            name="send_welcome", queue="default", engine="rq", outcome="x", shard=3, count=2**40
+            name="send_welcome",
+            queue="default",
+            engine="rq",
+            outcome="succeeded",
+            shard=3,
+            count=2**40,
         )
     )
+    gone = {"state": "succeeded", "count": 2**40}
+    connection.execute(insert(pruned).values(gone))
     record = OutboxRecord("kafka", "orders", b"\x00key", None, (("n", b"\xff"),))
     insert_records(connection, "gone", "send", [record])
     connection.execute(

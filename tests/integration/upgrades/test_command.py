@@ -87,7 +87,7 @@ def test_a_program_gets_one_document_and_a_line_for_each_step(cli_of_next: Comma
         "ledger": place,
         "before": REVISION,
         "revision": "0099",
-        "minimum": load()[-1].minimum,
+        "minimum": load()[-1].finished,
         "tables": 0,
         "adopted_from": None,
     }
@@ -107,7 +107,7 @@ def test_a_ledger_of_the_next_release_is_left_and_the_doctor_shows_all_revisions
 
     assert left.out == f"ledger {place}: nothing to do, at schema 0099\n"
     assert cli.run("jobs", "list", "--json").json == []
-    shown = f"ledger 0099, code {REVISION}, minimum {load()[-1].minimum}"
+    shown = f"ledger 0099, code {REVISION}, minimum {load()[-1].finished}"
     assert (checks["ledger schema"]["level"], checks["ledger schema"]["found"]) == ("ok", shown)
 
 

@@ -289,7 +289,8 @@ def test_an_upgrade_has_no_limit_of_time_whatever_the_database_sets(postgres_url
             for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
                 connection.execute(text(f"ALTER DATABASE {name} SET {setting} = '200ms'"))
         after = Migration(
-            REVISION, "0099", REVISION, lambda: online.once("a look", "failsoft_jobs", look)
+            *(REVISION, "0099", REVISION, REVISION),
+            lambda: online.once("a look", "failsoft_jobs", look),
         )
 
         assert upgrade(database, migrations=[*load(), after]).revision == "0099"

@@ -35,7 +35,7 @@ def test_an_upgrade_by_older_code_leaves_a_ledger_that_has_more_as_it_is(ledger_
 
         done = upgrade(database)
 
-        assert (done.before, done.revision, done.minimum) == ("0099", "0099", load()[-1].minimum)
+        assert (done.before, done.revision, done.minimum) == ("0099", "0099", load()[-1].finished)
 
 
 def test_older_code_refuses_a_ledger_that_it_cannot_live_with(ledger_url: str) -> None:
@@ -115,4 +115,7 @@ def interrupted(migrations: Sequence[Migration]) -> Sequence[Migration]:
         raise ZeroDivisionError
 
     last = migrations[-1]
-    return [*migrations[:-1], Migration(last.before, last.revision, last.minimum, fail)]
+    return [
+        *migrations[:-1],
+        Migration(last.before, last.revision, last.minimum, last.finished, fail),
+    ]

@@ -52,10 +52,23 @@ class OffersById(MemoryLedger):
         return super().offer(self.get(seen.id), plan)
 
 
+class MovesById(MemoryLedger):
+    """M5: a rescuer that hands over many writes what it decided, as `OffersById` does for one."""
+
+    def offer_many(self, seen: Sequence[JobRecord], plan: OfferPlan) -> Sequence[JobRecord]:
+        for job in seen:
+            row = self._store.rows[job.id]
+            self._store.rows[job.id] = replace(row, state=job.state, result=None, finished_at=None)
+        return super().offer_many([self.get(job.id) for job in seen], plan)
+
+
 class ForgetsOffers(MemoryLedger):
     """M8: no rescuer looks at offers."""
 
     def unclaimed(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
+        return []
+
+    def oldest_offers(self) -> Sequence[JobRecord]:
         return []
 
 
@@ -73,6 +86,7 @@ BREAKS: Mapping[type[MemoryLedger], str] = {
     BeginsUnasked: "I5",
     RecordsUnfenced: "I3",
     OffersById: "rule 4",
+    MovesById: "rule 4",
     ForgetsOffers: "I1",
     ForgetsRunning: "I1",
 }

@@ -24,7 +24,7 @@ READS = frozenset(
         *("due", "unclaimed", "expired", "running", "clock", "live_workers", "pauses", "schedules"),
         *("get", "list_jobs", "steps", "attempts", "tries", "events", "limit_uses", "counts"),
         *("signing_keys", "begin", "dead_letters", "again", "disabled_engines"),
-        *("routes", "deliveries", "engine_load"),
+        *("routes", "deliveries", "engine_load", "oldest_offers", "begun_lately", "movable"),
     }
 )
 #: How long a call waits for a ledger that is silent, in seconds: longer than a lease.

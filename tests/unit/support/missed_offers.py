@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from failsoft.dispatcher.maintenance.rescuer import LONGEST_PATIENCE
+from failsoft.dispatcher.maintenance.late_offers import LONGEST_PATIENCE
 from failsoft.job_engine.policies.queue import DEFAULT
 from tests.unit.support.memory_app import MemoryApp
 

@@ -86,6 +86,18 @@ def test_a_worker_that_died_is_started_again(live_cli: CommandLine) -> None:
     assert worker.terminate(PATIENCE) == 0
 
 
+def test_each_of_several_processes_of_a_queue_is_started_again(live_cli: CommandLine) -> None:
+    worker = live_cli.start("worker", "rq", "--queue", "threads", "--processes", "2")
+    victim, other = live_cli.wait_for_workers(2)
+
+    os.kill(victim, signal.SIGKILL)
+
+    wait_until(lambda: live_workers(live_cli) - {victim, other}, PATIENCE, "another worker")
+    assert other in live_workers(live_cli)
+    assert worker.terminate(PATIENCE) == 0
+    assert worker.tree() == []
+
+
 @pytest.mark.parametrize(
     "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
 )

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from failsoft.dispatcher.maintenance.cron import CronScheduler
-from failsoft.dispatcher.maintenance.rescuer import LEASES_STILL, LONGEST_PATIENCE
+from failsoft.dispatcher.maintenance.late_offers import LONGEST_PATIENCE
+from failsoft.dispatcher.maintenance.rescuer import LEASES_STILL
 from failsoft.dispatcher.offering.heartbeats import TTLS_STILL
 from failsoft.job_engine import Every, JobState
 from failsoft.job_engine.policies.schedule import Missed

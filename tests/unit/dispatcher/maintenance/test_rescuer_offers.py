@@ -2,11 +2,8 @@
 
 from datetime import timedelta
 
-from failsoft.dispatcher.maintenance.rescuer import (
-    HANDOFFS_OF_CHOICE,
-    MAX_HANDOFFS,
-    SHORT_PATIENCE,
-)
+from failsoft.dispatcher.maintenance.evacuation import MAX_HANDOFFS
+from failsoft.dispatcher.maintenance.late_offers import HANDOFFS_OF_CHOICE, SHORT_PATIENCE
 from failsoft.dispatcher.maintenance.token_bucket import TokenBucket
 from failsoft.job_engine import JobState, QueueProfile, declare_queue
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
@@ -104,7 +101,7 @@ def test_what_is_lost_again_and_again_leaves_hand_offs_for_the_death_of_an_engin
 def test_what_an_engine_lost_all_at_once_moves_no_faster_than_a_dead_engines_jobs() -> None:
     app = MemoryApp()
     handles = [app.dispatch() for _ in range(90)]
-    app.rescuer._moves = TokenBucket(rate=0, burst=30, clock=app.clock)
+    app.rescuer._late_offers._moves = TokenBucket(rate=0, burst=30, clock=app.clock)
 
     lose_the_offer(app, times=2)
 
@@ -201,7 +198,7 @@ def test_a_job_that_changed_engine_too_often_stays_where_it_is() -> None:
 def test_so_many_jobs_and_no_more_are_moved_at_once() -> None:
     app = MemoryApp()
     handles = [app.dispatch() for _ in range(90)]
-    app.rescuer._moves = TokenBucket(rate=0, burst=30, clock=app.clock)
+    app.rescuer._late_offers._moves = TokenBucket(rate=0, burst=30, clock=app.clock)
     app.engines.failed("rq", "timed out")
 
     miss_the_pickup(app)

@@ -1,7 +1,7 @@
 """How long the rescuer is patient with offers that wait behind others."""
 
+from failsoft.dispatcher.maintenance.late_offers import SHORT_PATIENCE
 from failsoft.dispatcher.maintenance.missed_pickup import LOOKS_PER_OFFER
-from failsoft.dispatcher.maintenance.rescuer import SHORT_PATIENCE
 from failsoft.job_engine import JobState
 from tests.unit.support.memory_app import MemoryApp
 from tests.unit.support.missed_offers import A_LITTLE, PICKUP, miss_the_pickup
@@ -108,8 +108,9 @@ def test_the_patience_with_an_offer_does_not_grow_while_no_engine_takes_any() ->
     app = MemoryApp()
     app.workers()
     handle = app.dispatch()
-    for engine in ("rq", "dramatiq"):
-        app.engines.failed(engine, "away")
+    for engine in (app.rq, app.dramatiq):
+        engine.down()
+        app.engines.failed(engine.name, "away")
 
     for _ in range(10):
         app.clock.advance(PICKUP)

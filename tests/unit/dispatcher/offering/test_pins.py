@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from failsoft.dispatcher.maintenance.rescuer import BATCH
+from failsoft.dispatcher.maintenance.late_offers import BATCH
 from failsoft.job_engine import JobState
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.outcome import MAX_CRASHES

@@ -35,7 +35,7 @@ def test_three_queues_exist_out_of_the_box() -> None:
 @pytest.mark.parametrize(
     ("profile", "expected"),
     [
-        (DEFAULT, ("thread", 16, timedelta(minutes=5), timedelta(seconds=60))),
+        (DEFAULT, ("thread", 32, timedelta(minutes=5), timedelta(seconds=60))),
         (DATA_SYNC, ("process", 2, timedelta(hours=2), timedelta(seconds=180))),
         (SCHEDULED, ("process", 4, timedelta(minutes=15), timedelta(seconds=60))),
     ],
@@ -74,7 +74,7 @@ def test_a_queue_that_is_declared_otherwise_says_how_it_differs_and_what_sets_it
         declare_queue(replace(DEFAULT, slots=4))
 
     assert str(caught.value) == (
-        "queue 'default' is declared twice: expected slots=16, got slots=4; declare a queue of "
+        "queue 'default' is declared twice: expected slots=32, got slots=4; declare a queue of "
         "another name, or set the slots of this one in FAILSOFT_SLOTS"
     )
 

@@ -13,7 +13,7 @@ from failsoft.worker.configuration.slots import check_slots, with_slots
 @pytest.mark.parametrize(
     ("text", "default", "data_sync"),
     [
-        ("", (16, 16), (2, 2)),
+        ("", (32, 32), (2, 2)),
         ("4", (4, 4), (4, 4)),
         ("default=3", (3, 3), (2, 2)),
         (" 4 , data-sync=1 ", (4, 4), (1, 1)),

@@ -14,7 +14,7 @@ class Event:
 
     Attributes:
         kind: `job.<transition>`, `job.dispatched`, `job.cancel_requested`, `message.refused`,
-            `message.rejected`, `engine.failed_over`, `engine.failed_back`,
+            `message.rejected`, `engine.failed_over`, `engine.failed_back`, `engine.evacuated`,
             `engine.queue_refused`, `engine.queue_accepted`, `route.tripped`, `record.unfit`,
             `worker.*`, `bridge.*`.
         error: The exception of a final failure, with its traceback; else None.

@@ -21,6 +21,7 @@ from failsoft.ledger.roles.routes import SqlRoutes
 from failsoft.ledger.roles.waits import SqlWaits
 from failsoft.ledger.upkeep.clock_repair import SqlMending
 from failsoft.ledger.upkeep.expiry import SqlExpiry
+from failsoft.ledger.upkeep.hand_over import SqlHandOver
 from failsoft.ledger.upkeep.outbox import SqlOutbox
 from failsoft.ledger.upkeep.rescue import SqlRescue
 from failsoft.ledger.upkeep.schedules import SqlSchedules
@@ -36,6 +37,7 @@ class SqlLedger(
     SqlOffered,
     SqlExpiry,
     SqlRescue,
+    SqlHandOver,
     SqlMending,
     SqlControl,
     SqlReader,

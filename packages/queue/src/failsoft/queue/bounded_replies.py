@@ -1,21 +1,31 @@
-"""Redis connections that read no reply of more than a bound.
+"""Redis connections that read no reply of more than a bound, and wait for none beyond a deadline.
 
 Code that can write to a Redis can plant a value of 512 MB, or a hash of a million fields. redis-py
 takes three times that much memory to read it. A connection made by this module sees the length
 that a reply announces, refuses it, and is closed, before more than a few kilobytes were read.
+
+redis-py's timeouts bound each wait for a byte, so that a reply which trickles in has no bound at
+all. `exchange` bounds a request and its replies as a whole.
 """
 
+from collections.abc import Iterable
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from redis import ConnectionPool
 from redis._parsers import _HiredisParser, _RESP2Parser, _RESP3Parser
 from redis._parsers.socket import SocketBuffer
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from failsoft.engine_api import Deadline
 
 #: No reply is longer, in bytes, with all its elements. The longest that is read on purpose is the
 #: list of a registry of RQ's.
 MAX_REPLY_BYTES = 2 * 1024 * 1024
+#: How many requests are sent together. Their replies, which are read last, are a few bytes each.
+_AT_ONCE = 50
 
 
 class ReplyTooLargeError(RedisConnectionError):
@@ -26,6 +36,31 @@ class ReplyTooLargeError(RedisConnectionError):
 
     def __init__(self) -> None:
         super().__init__(f"expected a reply of at most {MAX_REPLY_BYTES} bytes, got a longer one")
+
+
+class _TimedSocket:
+    """The socket that a buffer reads from; each read ends by the deadline, if there is one."""
+
+    __slots__ = ("_socket", "deadline", "settimeout")
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+        self.settimeout = socket.settimeout
+        self.deadline: Deadline | None = None
+
+    def recv(self, size: int) -> bytes:
+        if self.deadline is not None:
+            self.settimeout(_left(self.deadline))
+        read: bytes = self._socket.recv(size)
+        return read
+
+
+def _left(deadline: Deadline) -> float:
+    # A socket that may wait for nothing is one that never waits, which is something else.
+    left = deadline.remaining()
+    if left <= 0:
+        raise TimeoutError("the time was up")
+    return left
 
 
 class _BoundedBuffer(SocketBuffer):
@@ -62,23 +97,73 @@ class _Bounded:
     def on_connect(self, connection: Any) -> None:
         super().on_connect(connection)  # type: ignore[misc]  # of the parser beside this class
         timeout = connection.socket_timeout
-        self._buffer = _BoundedBuffer(self._sock, self.socket_read_size, timeout)
+        connection.timed = _TimedSocket(self._sock)
+        socket: Any = connection.timed
+        self._buffer = _BoundedBuffer(socket, self.socket_read_size, timeout)
+
+
+class _BoundedConnection:
+    """A connection whose replies are bounded; mixed into a connection of redis-py's.
+
+    Attributes:
+        timed: What its replies are read from.
+    """
+
+    timed: _TimedSocket
+    _sock: Any
+    socket_timeout: float | None
+
+    def set_parser(self, parser_class: Any) -> None:
+        """Take a bounded parser of the protocol that the connection speaks."""
+        if parser_class is _HiredisParser:
+            # It reads as much as comes; ours are small replies, which it would not read faster.
+            is_resp3 = int(self.protocol) > 2  # type: ignore[attr-defined]  # noqa: PLR2004 - RESP's versions
+            parser_class = _RESP3Parser if is_resp3 else _RESP2Parser
+        super().set_parser(_bounded_parser(parser_class))  # type: ignore[misc]  # of the class beside this
+
+    def exchange(self, requests: Iterable[bytes], deadline: Deadline) -> list[Any]:
+        """Send packed requests and return their replies, an error of the server's as what it is.
+
+        Some are on their way while the next are made.
+
+        Raises:
+            TimeoutError: The time was up before anything was sent.
+            RedisError: The connection broke, or the time was up since; it is closed.
+        """
+        left, timed = _left(deadline), self.timed
+        timed.deadline = deadline
+        timed.settimeout(left)
+        try:
+            sent, rest = 0, iter(requests)
+            while some := list(islice(rest, _AT_ONCE)):
+                self.send_packed_command([b"".join(some)])  # type: ignore[attr-defined]  # likewise
+                sent += len(some)
+            replies = [self._reply() for _ in range(sent)]
+        except BaseException:
+            # An interrupt, too, leaves replies behind that are no answer to the next request.
+            self.disconnect()  # type: ignore[attr-defined]  # likewise
+            raise
+        timed.deadline = None
+        timed.settimeout(self.socket_timeout)
+        return replies
+
+    def _reply(self) -> Any:
+        try:
+            return self.read_response(disconnect_on_error=True)  # type: ignore[attr-defined]  # likewise
+        except ResponseError as error:
+            return error
 
 
 def bound(pool: ConnectionPool) -> None:
-    """Let every connection that a pool makes from now on refuse replies that are too large."""
+    """Let every connection that a pool makes from now on be bounded."""
     pool.connection_class = _bounded_connection(pool.connection_class)
 
 
 @cache
 def _bounded_connection(kind: Any) -> Any:
-    def set_parser(self: Any, parser_class: Any) -> None:
-        if parser_class is _HiredisParser:
-            # It reads as much as comes; ours are small replies, which it would not read faster.
-            parser_class = _RESP3Parser if int(self.protocol) > 2 else _RESP2Parser  # noqa: PLR2004 - RESP's versions
-        kind.set_parser(self, _bounded_parser(parser_class))
-
-    return type(f"Bounded{kind.__name__}", (kind,), {"set_parser": set_parser})
+    if issubclass(kind, _BoundedConnection):
+        return kind
+    return type(f"Bounded{kind.__name__}", (_BoundedConnection, kind), {})
 
 
 @cache

@@ -49,11 +49,25 @@ def redis_errors(client: Redis) -> Iterator[None]:
     A server that broke the connection may have taken the command or not, which is uncertain;
     whether there was a connection is not, so it is taken out of the pool first.
     """
-    try:
+    with errors_of_connecting():
         pool = client.connection_pool
         pool.release(pool.get_connection())
+    with errors_of_answers():
+        yield
+
+
+@contextmanager
+def errors_of_connecting() -> Iterator[None]:
+    """Translate what is raised where nothing was sent yet."""
+    try:
+        yield
     except (RedisError, OSError) as error:
         raise EngineUnavailableError(f"Redis was not reached: {_text(error)}") from error
+
+
+@contextmanager
+def errors_of_answers() -> Iterator[None]:
+    """Translate what is raised where something was sent, or may have been."""
     try:
         yield
     except ResponseError as error:

@@ -1,16 +1,18 @@
-"""The RQ job class of Failsoft: whatever Redis says, it can call nothing but our entry point.
+"""The RQ jobs of Failsoft: whatever stands in Redis, it leads to a message of ours or to nothing.
 
 RQ imports and calls any function that a job in Redis names, with the JSON serializer too
-(RQ-17). Here the name must be ours; callbacks, webhooks, dependencies, retries and
-repeats that others wrote into the job are dropped when it is read.
+(RQ-17). Here a worker reads the data of a job by `message_of` and calls its own processor; what RQ
+itself reads of it, for its registries, is a `SafeJob`, which calls nothing: callbacks, webhooks,
+dependencies, retries and repeats that others wrote into the job are dropped when it is read.
 """
 
+import json
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, NoReturn
 
 from redis.exceptions import ResponseError
-from rq.exceptions import DeserializationError, NoSuchJobError
+from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
@@ -27,8 +29,6 @@ MAX_JOB_BYTES = 4 * MAX_DATA_BYTES
 TOO_LARGE = f"expected a job of at most {MAX_JOB_BYTES} bytes, got a larger one"
 #: Seconds a refused or failed job stays visible in RQ's registry; the truth is in the ledger.
 FAILURE_TTL = 60
-
-Processor = Callable[[object], None]
 
 _OURS = frozenset(
     name.encode()
@@ -53,46 +53,34 @@ return redis.call('HMGET', KEYS[1], unpack(ARGV, 2))
 """
 
 
-class SafeJob(Job):
-    """A job that was read from Redis and is trusted with nothing.
+def message_of(data: bytes) -> object:
+    """Return the message in the data of a job.
 
-    Attributes:
-        processor: What the entry point calls with the message; set by `bound_to`.
+    Raises:
+        MessageRejectedError: If the data is not a call of our entry point with one argument.
     """
+    try:
+        name, instance, args, kwargs = json.loads(_bounded(data))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise MessageRejectedError("expected a job of ours, got something else") from error
+    if name != ENTRY_POINT or instance is not None or kwargs != {}:
+        raise MessageRejectedError("expected a job that calls our entry point, got another")
+    if not isinstance(args, list) or len(args) != 1:
+        raise MessageRejectedError("expected a job with one argument, got another")
+    return args[0]
 
-    processor: ClassVar[Processor | None] = None
 
-    @classmethod
-    def bound_to(cls, processor: Processor) -> "type[SafeJob]":
-        """Return the job class of one worker, whose jobs end in `processor`."""
-        return type("BoundSafeJob", (cls,), {"processor": staticmethod(processor)})
+class SafeJob(Job):
+    """A job as RQ reads it, of which nothing is called."""
 
     @property
-    def func(self) -> Callable[[object], None]:
-        """Return the worker's processor if the job names our entry point.
+    def func(self) -> Callable[..., NoReturn]:
+        """Refuse: RQ would import what the job names.
 
         Raises:
-            MessageRejectedError: If it names anything else.
+            MessageRejectedError: Always.
         """
-        self.check()
-        processor = type(self).processor
-        if processor is None:
-            raise MessageRejectedError("expected `failsoft worker rq` to run this, got another")
-        return processor
-
-    def check(self) -> None:
-        """Make sure that it calls our entry point with one argument, the message.
-
-        Raises:
-            MessageRejectedError: If it is anything else.
-        """
-        try:
-            ours = self.func_name == ENTRY_POINT and len(self.args or ()) == 1
-            ours = ours and self.instance is None and self.kwargs == {}
-        except (DeserializationError, TypeError) as error:
-            raise MessageRejectedError("expected a job of ours, got something else") from error
-        if not ours:
-            raise MessageRejectedError("expected a job that calls our entry point, got another")
+        raise MessageRejectedError("expected `failsoft worker rq` to run this, got another")
 
     def refresh(self) -> None:
         """Read the job from Redis: only the fields that are ours, and no more than is ours.

@@ -20,7 +20,7 @@ from failsoft.worker.logs.visible import described, visible_block
 #: The commands, with their help texts.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
-        "worker": "Run workers: a supervised process per queue.",
+        "worker": "Run workers: a supervised process per queue, or several.",
         "dispatch": "Dispatch the job NAME with the payload JSON.",
         "jobs": "Show jobs, their attempts and their history; retry, resolve, cancel, pause them.",
         "schedules": "Show, pause, resume and trigger schedules; each is named after its job.",

@@ -40,7 +40,14 @@ slots_option: Option = click.option(
     "overrides FAILSOFT_SLOTS.",
 )
 
-
+processes_option: Option = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="How many processes serve each queue, each with its slots: threads of one process share "
+    "one processor.",
+)
 bridge_option: Option = click.option(
     "--bridge",
     "only_bridge",
@@ -62,7 +69,7 @@ class _Workers(click.Group):
 
 @click.group(cls=_Workers)
 def worker() -> None:
-    """Run workers: a supervised process per queue.
+    """Run workers: a supervised process per queue, or several.
 
     SIGTERM or Ctrl-C stops them gracefully: a job that runs ends, or goes back to the ledger
     after its step. A second one stops them at once. Logs go to standard error. Each ledger of
@@ -75,15 +82,24 @@ def _of_engine(name: str) -> click.Command:
 
     @queue_option
     @slots_option
+    @processes_option
     @bridge_option
     @json_option
     def serve(
-        queues: tuple[str, ...], *, slots: str | None, only_bridge: bool, as_json: bool
+        queues: tuple[str, ...],
+        *,
+        slots: str | None,
+        processes: int,
+        only_bridge: bool,
+        as_json: bool,
     ) -> None:
         if only_bridge:
             _serve_bridge(name, queues, as_json=as_json)
-        else:
-            _serve(name, queues, slots, as_json=as_json)
+            return
+        if slots is not None:
+            # The processes of the queues read it there.
+            os.environ["FAILSOFT_SLOTS"] = slots
+        _serve(name, queues, processes, as_json=as_json)
 
     return click.command(name, help=f"Serve queues from {_title(name)}.")(serve)
 
@@ -127,17 +143,14 @@ def _settings() -> Settings:
     return settings
 
 
-def _serve(engine: str, queues: tuple[str, ...], slots: str | None, *, as_json: bool) -> None:
-    if slots is not None:
-        # The processes of the queues read it there.
-        os.environ["FAILSOFT_SLOTS"] = slots
+def _serve(engine: str, queues: tuple[str, ...], processes: int, *, as_json: bool) -> None:
     settings = _settings()
     engines = settings.offered_engines if engine == ALL else (engine,)
     expect_engine(settings, *engines)
     _expect_workers(settings, engines)
     # The same for each ledger, which are checked here; the queues are the jobs'.
     *_, chosen = [preflight(each, queues) for each in settings.by_ledger()]
-    posts = [(each, queue) for each in engines for queue in chosen]
+    posts = [(each, queue) for each in engines for queue in chosen for _ in range(processes)]
     if not queues:
         posts += [(each, BRIDGE) for each in engines if has_bridge(settings, each)]
     _supervise(settings, posts, as_json=as_json)

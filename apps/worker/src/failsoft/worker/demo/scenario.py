@@ -107,7 +107,7 @@ class Scenario:
     def _restore_primary(self) -> None:
         environment, returning = self._environment, self._plan.returning
         environment.servers.primary.start()
-        back = self._application.returned = environment.waiting_in_primary()
+        back = self._application.returned = environment.kept_by_primary()
         self._say(
             f"The server of {self._primary} starts again, with {_messages(back)} of before. "
             f"{len(returning)} webhooks are dispatched."

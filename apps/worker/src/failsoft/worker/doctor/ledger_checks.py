@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.records.manual_retry import MOST, DeadLetters
-from failsoft.job_engine.records.states import TERMINAL, JobState
+from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.findings import (
     Finding,
     failure,
@@ -22,12 +22,12 @@ from failsoft.job_engine.values.findings import (
 from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.database.timestamps import now_us
-from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.revision import REVISION, standing
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.connection_checks import look_at_connections
 from failsoft.worker.doctor.database import existing_database, sqlite_path
 from failsoft.worker.doctor.missing_jobs import LOST_REMEDY, REMEDY, look_at_wholeness
+from failsoft.worker.doctor.worker_checks import open_queues
 
 #: The largest difference between the ledger's clock and this host's without a warning.
 MAX_SKEW = timedelta(seconds=5)
@@ -196,9 +196,7 @@ def _wholeness(settings: Settings, database: Database) -> Iterator[Finding]:
 
 
 def _queues(database: Database) -> Finding:
-    open_jobs = select(jobs.c.queue).where(jobs.c.state.not_in(TERMINAL)).distinct()
-    waiting = set(database.read(lambda c: c.execute(open_jobs).scalars().all()))
-    unknown = sorted(waiting - declared_queues().keys())
+    unknown = sorted(set(open_queues(database)) - declared_queues().keys())
     if unknown:
         remedy = "name the module that declares them in FAILSOFT_JOBS"
         return warning("queues", f"jobs wait in {', '.join(unknown)}, not declared here", remedy)

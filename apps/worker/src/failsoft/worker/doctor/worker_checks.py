@@ -1,9 +1,19 @@
 """Checks that live workers serve every queue and engine, and that they are all declared here."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import (
+    ColumnElement,
+    Subquery,
+    bindparam,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+)
 
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.errors import FailsoftError
@@ -13,25 +23,57 @@ from failsoft.job_engine.records.states import TERMINAL, JobState
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.job_engine.values.findings import Finding, fine, warning
 from failsoft.ledger import Database, SqlLedger
-from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.schema.jobs import IS_PINNED, by_itself, in_state, jobs
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.database import existing_database
 
+
+def _in_each(states: Iterable[JobState], *columns: ColumnElement[Any]) -> Subquery:
+    """Select some columns of the jobs in some states, by the index of each state."""
+    return union_all(*(select(*columns).where(in_state(state)) for state in states)).subquery()
+
+
+_open = _in_each(sorted(set(JobState) - TERMINAL), jobs.c.queue)
 #: The open jobs that are restricted to some engines, by those and by queue.
 _PINNED = (
-    select(jobs.c.engines, jobs.c.queue, func.count().label("jobs"))
-    .where(jobs.c.state.not_in(TERMINAL), jobs.c.engines != "[]")
-    .group_by(jobs.c.engines, jobs.c.queue)
-    .order_by(jobs.c.engines, jobs.c.queue)
+    select(jobs.c.engines, by_itself(jobs.c.queue).label("queue"), func.count().label("jobs"))
+    .where(text(IS_PINNED))
+    .group_by(jobs.c.engines, by_itself(jobs.c.queue))
+    .order_by(jobs.c.engines, by_itself(jobs.c.queue))
 )
-#: The waiting jobs by name, and how often workers gave them back.
+_waiting = _in_each((JobState.SCHEDULED, JobState.OFFERED), jobs.c.name)
+#: The waiting jobs by name.
 _WAITING = (
-    select(jobs.c.name, func.count().label("jobs"), func.max(jobs.c.releases).label("releases"))
-    .where(jobs.c.state.in_([JobState.SCHEDULED, JobState.OFFERED]))
-    .group_by(jobs.c.name)
-    .order_by(jobs.c.name)
+    select(_waiting.c.name, func.count().label("jobs"))
+    .group_by(_waiting.c.name)
+    .order_by(_waiting.c.name)
 )
+_unknown_name = bindparam("name", type_=jobs.c.name.type)
+#: Whether workers have given a waiting job of a name back.
+_WAS_RETURNED = union_all(
+    *(
+        select(literal(1)).where(in_state(state), jobs.c.name == _unknown_name, jobs.c.releases > 0)
+        for state in (JobState.SCHEDULED, JobState.OFFERED)
+    )
+).limit(1)
+
+
+def open_queues(database: Database) -> Sequence[str]:
+    """Return the queues in which jobs are open."""
+    queues = select(_open.c.queue).distinct()
+    return database.read(lambda connection: connection.execute(queues).scalars().all())
+
+
+def open_pinned(database: Database) -> Sequence[AnyRow]:
+    """Count the open jobs that may run on some engines only."""
+    return database.read(lambda connection: connection.execute(_PINNED).all())
+
+
+def waiting_names(database: Database) -> Sequence[AnyRow]:
+    """Count the waiting jobs by name."""
+    return database.read(lambda connection: connection.execute(_WAITING).all())
 
 
 def look_at_workers(settings: Settings) -> Iterator[Finding]:
@@ -46,15 +88,19 @@ def look_at_workers(settings: Settings) -> Iterator[Finding]:
         yield from _unknown(settings, database)
 
 
+def _was_returned(database: Database, name: str) -> bool:
+    return database.read(lambda c: c.execute(_WAS_RETURNED, {"name": name}).first()) is not None
+
+
 def _unknown(settings: Settings, database: Database) -> Iterator[Finding]:
     """Report waiting jobs whose definition is unknown here, and perhaps to every worker."""
     try:
         catalogue = load_catalogue(settings)
     except FailsoftError:
         return  # the check of the job modules reports it
-    for row in database.read(lambda connection: connection.execute(_WAITING).all()):
+    for row in waiting_names(database):
         if row.name not in catalogue:
-            returned = "; workers gave them back" if row.releases else ""
+            returned = "; workers gave them back" if _was_returned(database, row.name) else ""
             found = f"{row.jobs} wait, and no module of FAILSOFT_JOBS here has the job{returned}"
             remedy = f"deploy a worker that has it{did_you_mean(row.name, _names(catalogue))}"
             yield warning(f"job {row.name}", found, remedy)
@@ -97,7 +143,7 @@ def _unnamed(settings: Settings, live: Sequence[WorkerRecord]) -> Iterator[Findi
 def _pinned(database: Database, live: Sequence[WorkerRecord]) -> Iterator[Finding]:
     """Report jobs that may run only on engines without a live worker for their queue."""
     served = {(worker.engine, worker.queue) for worker in live}
-    for row in database.read(lambda connection: connection.execute(_PINNED).all()):
+    for row in open_pinned(database):
         engines = json.loads(row.engines)
         if any((engine, row.queue) in served for engine in engines):
             continue

@@ -1,11 +1,13 @@
 """Logs: one line per event, as text on a terminal and as JSON elsewhere."""
 
 import atexit
+import json
 import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -39,6 +41,7 @@ _LEVELS = {
     "engine.failed_over": logging.WARNING,
     # The same level as the fail-over, so that an alert on an outage also gets its end.
     "engine.failed_back": logging.WARNING,
+    "engine.evacuated": logging.WARNING,
     "engine.queue_refused": logging.WARNING,
     "route.tripped": logging.WARNING,
     "record.unfit": logging.WARNING,
@@ -59,6 +62,12 @@ _SHARED: list[Any] = [
 KIND = "event_kind"
 #: The fields that are printed below a record instead of in it.
 _BLOCKS = ("stack_info", "exception")
+
+#: What every record has of its own; everything else of it is a fact.
+_OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", KIND}
+
+#: Shows what JSON does not know as Python would.
+_ENCODER = json.JSONEncoder(default=repr)
 
 #: Libraries that say more than Failsoft needs, with the least level that is logged.
 _LOUD = dict.fromkeys(("alembic", "httpx", "watchfiles"), logging.WARNING)
@@ -114,13 +123,41 @@ def bound_to(claim: Claim) -> Iterator[None]:
         yield
 
 
+class _JsonFormatter(structlog.stdlib.ProcessorFormatter):
+    """Makes a record one JSON object.
+
+    Every job writes two events at least, so those do not pass the processors one by one; the
+    object is the same.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        kind = getattr(record, KIND, None)
+        if kind is None or record.exc_info or record.stack_info:
+            return super().format(record)
+        facts = {k: v for k, v in vars(record).items() if k not in _OF_RECORDS}
+        bound = structlog.contextvars.get_contextvars()
+        bound.pop("event", None)
+        moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+        line = {
+            "event": kind,
+            "message": record.getMessage(),
+            **bound,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            **facts,
+            "timestamp": f"{moment.isoformat()}Z",
+        }
+        return _ENCODER.encode(_without_secrets(None, "", line))
+
+
 def _formatter(*, as_json: bool) -> logging.Formatter:
     renderer: list[Any]
     if as_json:
         renderer = [_for_programs, structlog.processors.JSONRenderer()]
     else:
         renderer = [_for_people, structlog.dev.ConsoleRenderer()]
-    return structlog.stdlib.ProcessorFormatter(
+    kind = _JsonFormatter if as_json else structlog.stdlib.ProcessorFormatter
+    return kind(
         foreign_pre_chain=_SHARED,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -205,16 +242,19 @@ def log_event(event: Event) -> None:
 
     Events that outsiders can cause are limited: see `FloodGate`.
     """
-    fields = _fields(event)
-    text = sentence(event)
-    # Without the id of the job, which differs from line to line.
-    alike: dict[str, Any] = {k: fields[k] for k in ("queue", "engine") if k in fields}
-    if _FLOODS.passes(event.kind, str(event.detail.get("reason", "")), alike):
-        _emit(event.kind, text, fields)
+    if logger.isEnabledFor(level_of(event.kind)) and _passes(event):
+        _emit(event.kind, sentence(event), _fields(event))
     if event.detail.get("reason") == UNKNOWN_JOB and event.name not in _unknown_jobs:
         _unknown_jobs.add(event.name)
         unknown = Event("job.unknown", name=event.name, queue=event.queue)
         _emit(unknown.kind, sentence(unknown), _fields(unknown))
+
+
+def _passes(event: Event) -> bool:
+    # Without the id of the job, which differs from line to line.
+    alike = {"queue": event.queue, "engine": event.engine}
+    known = {name: value for name, value in alike.items() if value is not None}
+    return _FLOODS.passes(event.kind, str(event.detail.get("reason", "")), known)
 
 
 def level_of(kind: str) -> int:
@@ -242,9 +282,15 @@ def _fields(event: Event) -> dict[str, Any]:
 
 
 def _emit(kind: str, text: str, fields: Mapping[str, Any]) -> None:
+    level = level_of(kind)
+    if not logger.isEnabledFor(level):
+        return
     # The text is no format string, as it may contain per cent signs; `extra` must not have the
-    # logging module's own names, as "message", "name" or "args".
-    logger.log(level_of(kind), "%s", text, extra={KIND: kind, **fields})
+    # logging module's own names, as "message", "name" or "args". The record is made here, as
+    # `logger.log` would search the stack for this very line.
+    extra = {KIND: kind, **fields}
+    record = logger.makeRecord(logger.name, level, __file__, 0, "%s", (text,), None, extra=extra)
+    logger.handle(record)
 
 
 def _emit_count(kind: str, fields: Mapping[str, Any]) -> None:

@@ -38,6 +38,7 @@ SENTENCES: Mapping[str, str] = {
     "message.rejected": "a message from {engine} is none of this program's, and dropped{because}",
     "engine.failed_over": "{engine} failed over{to}{because}",
     "engine.failed_back": "{engine} is back and takes jobs again{because}",
+    "engine.evacuated": "{jobs} jobs of queue {queue} go from {from} to {engine}{because}",
     "engine.queue_refused": "{engine} refuses jobs of queue {queue} alone{because}",
     "engine.queue_accepted": "{engine} takes jobs of queue {queue} again{because}",
     "route.tripped": "the share of {engine} by the route of {route} is taken away{because}",

@@ -1,5 +1,6 @@
 """Dramatiq's consumer of RabbitMQ, made safe: it acknowledges no other message (DQ-02)."""
 
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -51,7 +52,12 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
     and its claim refused.
     """
 
+    known_tags: set[int]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._lock = threading.Lock()
+        self._ready = set[int]()
+        self._is_due = False
         try:
             super().__init__(*args, **kwargs)
         except Exception:
@@ -78,19 +84,44 @@ class SafeRabbitmqConsumer(_RabbitmqConsumer):
             self.channel.basic_ack(method.delivery_tag)
             return None
         message = _BoundMessage(self, method.redelivered, method.delivery_tag, envelope)
-        self.known_tags.add(method.delivery_tag)
+        with self._lock:
+            self.known_tags.add(method.delivery_tag)
         return message
 
     def ack(self, message: Any) -> None:
         """Acknowledge a message of this very consumer."""
         reached("ack.before")
         if message.consumer is self:
-            super().ack(message)
+            self._acknowledge(message._tag)  # noqa: SLF001 - Dramatiq's own name of it
         reached("ack.after")
 
     def nack(self, message: Any) -> None:
         """Acknowledge a message whose actor raised: the ledger has its outcome, no dead letter."""
         self.ack(message)
+
+    def _acknowledge(self, tag: int) -> None:
+        """Let the thread of the connection acknowledge it, with those of other threads at once."""
+        with self._lock:
+            self._ready.add(tag)
+            is_due, self._is_due = self._is_due, True
+        if is_due:
+            return
+        try:
+            self.connection.add_callback_threadsafe(self._acknowledge_ready)
+        except (AMQPConnectionError, AMQPChannelError) as error:
+            raise ConnectionClosed(error) from None
+
+    def _acknowledge_ready(self) -> None:
+        with self._lock:
+            ready, self._ready, self._is_due = self._ready & self.known_tags, set(), False
+            self.known_tags -= ready
+            first_open = min(self.known_tags, default=None)
+        # Every message before the first that is still processed, in one frame; no other of those.
+        before = {tag for tag in ready if first_open is None or tag < first_open}
+        if before:
+            self.channel.basic_ack(max(before), multiple=True)
+        for tag in sorted(ready - before):
+            self.channel.basic_ack(tag)
 
     def close(self) -> None:
         """Close the channel and the connection, as far as the broker answers in time."""

@@ -49,6 +49,7 @@ class KafkaPlugin(EnginePlugin[KafkaSettings]):
     title = "Kafka"
     settings = KafkaSettings
     has_bridge = True
+    is_embedded_in_memory = True
     libraries: ClassVar[Sequence[Supported]] = (Supported("confluent-kafka", (2, 16), 3),)
 
     def build(self, site: EngineSite[KafkaSettings]) -> Engine:

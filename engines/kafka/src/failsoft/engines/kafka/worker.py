@@ -63,13 +63,14 @@ class KafkaWorker:
         try:
             while not stopping.is_set():
                 self._commit()
-                if not self._slots.reserve(POLL_SECONDS):
+                free = self._slots.reserve_all(POLL_SECONDS)
+                if not free:
                     self._stay()
                     continue
-                record = self._consumer.poll(POLL_SECONDS)
+                records = self._take(free)
                 if stopping.is_set():
                     break
-                self._turn(record)
+                self._turn(records, free)
         finally:
             self._commit()
             self._leave()
@@ -79,14 +80,35 @@ class KafkaWorker:
         """Return whether Kafka answers and has given this worker partitions."""
         return self._link.is_up and bool(self._partitions)
 
-    def _turn(self, record: Message | None) -> None:
-        """Fill the reserved slot, or give it back."""
-        error = None if record is None else record.error()
-        if record is None or error is not None:
+    def _take(self, most: int) -> Sequence[Message]:
+        """Return the next record within a moment, and those that have arrived with it."""
+        record = self._consumer.poll(POLL_SECONDS)
+        if record is None or most == 1:
+            return () if record is None else (record,)
+        found = [record]
+        with suppress(KafkaException):
+            # Without a wait: it would last until there are as many.
+            found += self._consumer.consume(most - 1, timeout=0)
+        # A partition may be lost meanwhile: its records are another consumer's.
+        return [each for each in found if each.error() or each.partition() in self._partitions]
+
+    def _turn(self, records: Sequence[Message], free: int) -> None:
+        """Fill reserved slots, and give the others back."""
+        for _ in range(free - len(records)):
             self._slots.release()
-            self._look() if error is None else self._fail(error)
-            return
-        self._link.answered()
+        if not records:
+            self._look()
+        for record in records:
+            error = record.error()
+            if error is None:
+                self._link.answered()
+                self._fill(record)
+            else:
+                self._slots.release()
+                self._fail(error)
+
+    def _fill(self, record: Message) -> None:
+        """Fill a reserved slot."""
         self._offsets.take(*_place(record))
         if _is_probe(record):
             self._slots.release()

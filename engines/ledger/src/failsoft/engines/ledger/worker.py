@@ -28,7 +28,6 @@ class LedgerWorker:
 
     def __init__(self, site: EngineSite[LedgerSettings], post: WorkerPost) -> None:
         self._name, self._queue = site.name, post.queue.name
-        self._most = post.slots
         self._offers = site.offers
         self._watch = site.offers.watch(site.name, post.queue.name)
         self._slots = Slots(post)
@@ -54,14 +53,11 @@ class LedgerWorker:
 
     def _reserve(self) -> int:
         """Reserve all slots that are free; return how many."""
-        if not self._slots.reserve(0):
+        free = self._slots.reserve_all(0)
+        if not free:
             # What is notified meanwhile would only be kept until there is a slot.
             self._watch.rest()
-            if not self._slots.reserve(SLICE_SECONDS):
-                return 0
-        free = 1
-        while free < self._most and self._slots.reserve(0):
-            free += 1
+            free = self._slots.reserve_all(SLICE_SECONDS)
         return free
 
     def _fill(self, free: int) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -18,12 +19,20 @@ from failsoft.engine_api import (
     WaitingMessage,
 )
 from failsoft.engines.rq.waiting import waiting_messages
-from failsoft.queue import SafeJob, new_job, rq_id, rq_queue
-from failsoft.queue.redis_errors import PROBE_ID, PROBE_LIST, probe_redis, redis_errors, refusal
+from failsoft.queue import SafeJob, rq_id, rq_queue
+from failsoft.queue.enqueueing import LOAD_SCRIPT, EnqueueTemplate
+from failsoft.queue.ready_connections import ReadyConnections
+from failsoft.queue.redis_errors import (
+    PROBE_ID,
+    PROBE_LIST,
+    errors_of_answers,
+    errors_of_connecting,
+    probe_redis,
+    redis_errors,
+    refusal,
+)
 from failsoft.queue.redis_owner import redis_owner
 from rq import Queue
-from rq.exceptions import DuplicateJobError
-from rq.scripts import UNIQUE_ENQUEUE_SCRIPT, save_unique_job
 
 #: The commands of an offer, in `UNIQUE_ENQUEUE_SCRIPT`, taken back at once.
 _PROBE = (
@@ -48,31 +57,48 @@ class RqEngine:
         self.name = name
         self._client = client
         self._namespace = namespace
-        self._queues: dict[str, Queue] = {}
+        self._ready = ReadyConnections(client)
+        self._templates: dict[str, EnqueueTemplate] = {}
 
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
         """Enqueue the message; the same offer made twice stands in the queue once (RS-01)."""
-        target = self._queue(queue)
-        job = new_job(self._id(message), message.to_wire(), target)
-        with redis_errors(self._client), contextlib.suppress(DuplicateJobError):
-            # What `Queue.enqueue_job(job, unique=True)` does, without its second round trip; the
-            # worker notes the queue's name in RQ's set of queues.
-            save_unique_job(self._client, target.key, job)
+        self._enqueue(self._connected(), message, queue, deadline)
+
+    def offer_at_once(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool:
+        """Enqueue the message on a connection that is at hand, in time; False if there is none."""
+        connection = self._ready.take()
+        if connection is None:
+            return False
+        self._enqueue(connection, message, queue, deadline)
+        return True
 
     def offer_many(
         self, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
     ) -> Sequence[EngineError | None]:
-        """Enqueue messages in one pipeline: a round trip for all of them."""
-        target = self._queue(queue)
-        enqueue = self._client.register_script(UNIQUE_ENQUEUE_SCRIPT)
-        with redis_errors(self._client), self._client.pipeline(transaction=False) as pipeline:
-            for message in messages:
-                job = new_job(self._id(message), message.to_wire(), target)
-                keys, no_ttl = [job.key, target.key], -1
-                enqueue(keys, [job.id, "R", no_ttl, *_fields(job)], client=pipeline)
-            replies = pipeline.execute(raise_on_error=False)
+        """Enqueue messages in one round trip for all of them."""
+        template, connection = self._template(queue), self._connected()
+        requests = (template.request(self._id(each), each.to_wire()) for each in messages)
+        with errors_of_answers():
+            # Loading the script first takes no round trip of its own.
+            _, *replies = self._ready.exchange(connection, (LOAD_SCRIPT, *requests), deadline)
         # 0 means that this very offer is in the queue already (RS-01).
         return [refusal(reply) for reply in replies]
+
+    def _connected(self) -> Any:
+        with errors_of_connecting():
+            return self._ready.connect()
+
+    def _enqueue(
+        self, connection: Any, message: Message, queue: QueueProfile, deadline: Deadline
+    ) -> None:
+        """Do what `Queue.enqueue_job(job, unique=True)` does, without its second round trip.
+
+        The worker notes the queue's name in RQ's set of queues.
+        """
+        request = self._template(queue).request(self._id(message), message.to_wire())
+        with errors_of_answers():
+            # 0 means that this very offer is in the queue already (RS-01).
+            self._ready.evaluate(connection, request, LOAD_SCRIPT, deadline)
 
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         """Write to Redis and count what waits in the queue."""
@@ -112,9 +138,14 @@ class RqEngine:
         return rq_id(self._namespace, message.job_id, message.epoch)
 
     def _queue(self, profile: QueueProfile) -> Queue:
-        if profile.name not in self._queues:
-            self._queues[profile.name] = rq_queue(profile, self._client, self._namespace)
-        return self._queues[profile.name]
+        return self._template(profile).queue
+
+    def _template(self, profile: QueueProfile) -> EnqueueTemplate:
+        found = self._templates.get(profile.name)
+        if found is None:
+            queue = rq_queue(profile, self._client, self._namespace)
+            found = self._templates[profile.name] = EnqueueTemplate(queue)
+        return found
 
 
 def _former_id(message: Message) -> str:
@@ -123,13 +154,3 @@ def _former_id(message: Message) -> str:
     It may be another program's, so it is looked for in this program's queue and never removed.
     """
     return f"{message.job_id}-{message.epoch}"
-
-
-def _fields(job: SafeJob) -> list[str | bytes]:
-    fields = ((name, value) for name, value in job.to_dict().items() if value is not None)
-    return [each for name, value in fields for each in (name, _sent(value))]
-
-
-def _sent(value: object) -> str | bytes:
-    # RQ's status is a text whose `str` is another: no worker understands "JobStatus.QUEUED".
-    return value if isinstance(value, bytes | str) else str(value)

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from failsoft.engine_api import Message, MessageRejectedError, WaitingMessage
 from failsoft.queue import SafeJob
 from failsoft.queue.lists import newest, small_fields
-from failsoft.queue.safe_job import MAX_DATA_BYTES
-from rq.serializers import JSONSerializer
+from failsoft.queue.safe_job import MAX_DATA_BYTES, message_of
+from rq.utils import utcparse
 
 
 def waiting_messages(client: Any, key: str) -> Iterator[WaitingMessage]:
@@ -22,14 +21,7 @@ def waiting_messages(client: Any, key: str) -> Iterator[WaitingMessage]:
         keys = [(SafeJob.key_for(each.decode(errors="replace")), b"data") for each in ids]
         for name, _ in small_fields(client, keys, MAX_DATA_BYTES):
             data, created_at = client.hmget(name, ["data", "created_at"])
-            job = SafeJob(connection=client, serializer=JSONSerializer)
             # Gone meanwhile, or a stranger's.
             with suppress(MessageRejectedError, ValueError, TypeError, AttributeError):
-                job.restore({b"data": data, b"created_at": created_at})
-                job.check()
-                (wire,) = job.args
-                yield WaitingMessage(Message.from_wire(wire), _aware(job.created_at))
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+                message = Message.from_wire(message_of(data or b""))
+                yield WaitingMessage(message, utcparse(created_at.decode()))

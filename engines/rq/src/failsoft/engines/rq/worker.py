@@ -10,26 +10,27 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from failsoft.engine_api import Link, MessageRejectedError, WorkerPost, reached
-from failsoft.engines.rq.registries import RegistryWriter, StoppedByCommandError
+from failsoft.engines.rq.ends import Ends
+from failsoft.engines.rq.registries import Became, End, Registries, Taken
 from failsoft.queue import SafeJob
 from failsoft.queue.bounded_replies import ReplyTooLargeError
 from failsoft.queue.cluster import cluster_error, is_of_a_cluster
+from failsoft.queue.safe_job import TOO_LARGE, message_of
 from rq import Queue
-from rq.exceptions import DequeueTimeout
+from rq.exceptions import NoSuchJobError
 from rq.executions import Execution
-from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.suspension import is_suspended
 from rq.timeouts import BaseDeathPenalty
-from rq.worker import WorkerStatus
+from rq.utils import now
+from rq.worker import BaseWorker, WorkerStatus
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
@@ -43,17 +44,10 @@ SILENT_SECONDS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 #: How long `rq info` shows a worker that has died, in seconds.
 WORKER_TTL = 60
-#: The longest id of a job in bytes: namespace, the ledger's id, and a number.
-MAX_ID_BYTES = 512
-
-#: Deletes the longer elements of a list, without sending them to the client.
-_PURGE = """
-for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-    if #id > tonumber(ARGV[1]) then
-        redis.call('LREM', KEYS[1], 0, id)
-    end
-end
-"""
+#: How many jobs are taken at once: Redis serves no other client meanwhile.
+MOST_AT_ONCE = 64
+#: What RQ's own worker says of a job that a command stopped.
+STOPPED = "Job stopped by user, work-horse terminated."
 
 
 class _NoDeathPenalty(BaseDeathPenalty):
@@ -66,7 +60,7 @@ class _NoDeathPenalty(BaseDeathPenalty):
         """Cancel nothing."""
 
 
-class SlotWorker(RegistryWriter):
+class SlotWorker(BaseWorker):
     """Run the jobs of one queue side by side in the slots of one process.
 
     Args:
@@ -78,36 +72,29 @@ class SlotWorker(RegistryWriter):
     death_penalty_class = _NoDeathPenalty
 
     def __init__(self, queue: Queue, post: WorkerPost, link: Link) -> None:
-        self._processor = post.process
         super().__init__(
             [queue],
             name=f"failsoft-{post.boot_id}",
             connection=queue.connection,
-            job_class=SafeJob.bound_to(self._process),
+            job_class=SafeJob,
             queue_class=Queue,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL,
             log_job_description=False,
         )
-        self._queue = Queue(
-            queue.name,
-            connection=queue.connection,
-            job_class=self.job_class,
-            serializer=JSONSerializer,
-            death_penalty_class=_NoDeathPenalty,
-        )
-        self.queues: list[Queue] = [self._queue]
-        self._ordered_queues = self.queues
-        self._rejected = post.reject
-        self._stop_job = post.stop_job
+        self._queue = queue
+        self._post = post
         self._link = link
+        self._registries = Registries(queue.connection, queue, self)
+        self._ends = Ends(self._write_ends)
         self._pool = ThreadPoolExecutor(post.slots, thread_name_prefix="failsoft-slot")
         self._free = threading.BoundedSemaphore(post.slots)
+        #: What was taken and is not ended in Redis yet, by its key.
+        self._held: dict[bytes, Taken] = {}
         self._commanded: set[str] = set()
-        self._answered_at = self._suspension_read_at = float("-inf")
-        self._kept_at = float("-inf")
+        self._answered_at = self._kept_at = float("-inf")
         self._pause = FIRST_PAUSE
-        self._suspended = False
+        self._is_empty = self._suspended = False
         self._stopping = threading.Event()
 
     @property
@@ -135,22 +122,30 @@ class SlotWorker(RegistryWriter):
             ConfigurationError: If Redis has become a cluster.
         """
         self._stopping = stopping
+        self._ends.start()
         while not stopping.is_set():
             try:
-                self._take_one()
+                self._serve()
                 self._pause = FIRST_PAUSE
                 self._link.answered()
             except (RedisError, OSError) as error:
                 if is_of_a_cluster(error):
                     raise cluster_error("REDIS_URL") from error
                 self._link.lost(error)
+                # A script may have taken jobs whose reply was lost: the upkeep puts them back.
+                self._kept_at = float("-inf")
+                self._is_empty = False
                 stopping.wait(self._pause)
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self._pool.shutdown(wait=True)
+        self._ends.close()
         self._unregister()
 
     def _unregister(self) -> None:
         try:
+            self._ends.flush()
+            # What was taken as the signal came: the next worker takes it first.
+            self._registries.renew(self._held.values())
             self.teardown()
         except (RedisError, OSError):
             thread: Any = self.pubsub_thread
@@ -158,116 +153,126 @@ class SlotWorker(RegistryWriter):
                 # RQ leaves it to look for commands for ever.
                 thread.stop()
 
-    def _take_one(self) -> None:
+    def _serve(self) -> None:
+        """Take as many jobs as there are free slots; wait a while if there is none of either."""
         self._keep_up()
+        free = self._reserve()
+        taken: Sequence[Taken] = ()
+        try:
+            if free:
+                self._wait_for_jobs()
+            if not self._stopping.is_set():
+                taken = self._take(free)
+        finally:
+            if free > len(taken):
+                self._free.release(free - len(taken))
+        for job in taken:
+            self._start(job)
+
+    def _reserve(self) -> int:
+        """Reserve every free slot; return how many, none where none became free for a while."""
         if not self._free.acquire(timeout=BLOCK_SECONDS):
-            # Every slot is busy: without an answer of Redis the heartbeats would stop.
-            self._read_suspension()
-            return
-        started = False
-        try:
-            found = None if self._is_suspended() else self._take()
-            if found is not None:
-                started = self._start(found)
-        finally:
-            if not started:
-                self._free.release()
+            return 0
+        count = 1
+        while count < MOST_AT_ONCE and self._free.acquire(blocking=False):
+            count += 1
+        return count
 
-    def _take(self) -> Job | None:
-        try:
-            found = self.queue_class.dequeue_any(
-                [self._queue],
-                BLOCK_SECONDS,
-                connection=self.connection,
-                job_class=self.job_class,
-                serializer=self.serializer,
-                death_penalty_class=self.death_penalty_class,
-            )
-        except DequeueTimeout:
-            found = None
-        except ReplyTooLargeError as error:
-            self._drop_too_large(error)
-            found = None
-        except (RedisError, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever Redis holds, the worker goes on
-            self._drop(error)
-            found = None
+    def _wait_for_jobs(self) -> None:
+        """Wait until there is a job in the queue, or for a while; the job stays there (RQ-04)."""
+        if self._suspended:
+            self._stopping.wait(BLOCK_SECONDS)
+        elif self._is_empty:
+            try:
+                # To the place where it was: a reply that is lost loses no job.
+                self.connection.blmove(
+                    self._queue.key, self._queue.key, BLOCK_SECONDS, "LEFT", "LEFT"
+                )
+            except ReplyTooLargeError:
+                # The id of a stranger's, which the next script deletes.
+                return
+
+    def _take(self, most: int) -> Sequence[Taken]:
+        """Take jobs; also without a free slot, for heartbeats depend on an answer of Redis."""
+        reached("take.before")
+        batch = self._registries.take(most)
+        if batch.jobs:
+            reached("take.after")
         self._answered_at = time.monotonic()
-        return found[0] if found else None
-
-    def _drop(self, error: Exception) -> None:
-        job_id = getattr(error, "job_id", None)
-        is_too_large = isinstance(error, MessageRejectedError)
-        text = str(error) if is_too_large else f"expected a job of ours, got {type(error).__name__}"
-        self._rejected(MessageRejectedError(text))
-        if job_id is not None:
-            self.connection.lrem(self._queue.intermediate_queue_key, 1, job_id)
-            if is_too_large:
-                # Nothing that reads it would ever delete it.
-                self.connection.delete(self.job_class.key_for(job_id))
-
-    def _drop_too_large(self, error: ReplyTooLargeError) -> None:
-        """Delete an id that is too long from its list, which could not be read again."""
-        self._rejected(MessageRejectedError(f"expected the id of a job, got: {error}"))
-        purge = self.connection.register_script(_PURGE)
-        purge([self._queue.intermediate_queue_key], [MAX_ID_BYTES])
-
-    def _start(self, job: Job) -> bool:
+        self._note_suspension(batch.is_suspended)
+        self._is_empty = len(batch.jobs) + batch.refused < most
+        for _ in range(batch.refused):
+            self._post.reject(MessageRejectedError(TOO_LARGE))
         if self._stopping.is_set():
-            # Popped while the signal arrived: the next worker takes it first.
-            self._queue.push_job_id(job.id, at_front=True)
-        elif self._is_ours(job):
-            execution = self.prepare_execution(job)
-            self._pool.submit(self._run_slot, job, execution)
-            return True
-        self.connection.lrem(self._queue.intermediate_queue_key, 1, job.id)
-        return False
+            return ()
+        self._held.update((job.key, job) for job in batch.jobs)
+        return batch.jobs
 
-    def _is_ours(self, job: Job) -> bool:
+    def _note_suspension(self, suspended: bool) -> None:
+        if suspended:
+            self.set_state(WorkerStatus.SUSPENDED)
+        elif self._suspended and not self._held:
+            self.set_state(WorkerStatus.IDLE)
+        self._suspended = suspended
+
+    def _start(self, job: Taken) -> None:
+        """Let a job run in a slot that is reserved for it, if it is ours."""
         try:
-            cast("SafeJob", job).check()
+            wire = message_of(job.data)
         except MessageRejectedError as error:
-            self._rejected(error)
-            self.connection.delete(job.key)
-            return False
-        return True
-
-    def _run_slot(self, job: Job, execution: Execution) -> None:
-        try:
-            # If Redis is away now, only its registries are wrong; the ledger has the state.
-            with suppress(RedisError, OSError):
-                self.perform_job(job, self._queue, execution)
-                reached("ack.after")
-        except Exception:
-            # RQ's bookkeeping failed; the result of this thread is not read.
-            logger.exception("RQ could not finish job %s", job.id)
-        finally:
-            self.executions.pop(execution.id, None)
             self._free.release()
-            if not self.executions:
-                with suppress(RedisError, OSError):
-                    self.set_state(WorkerStatus.IDLE)
+            self._post.reject(error)
+            self._ends.put(End(job, Became.REFUSED))
+        else:
+            self._pool.submit(self._run_slot, job, wire)
 
-    def _process(self, wire: object) -> None:
-        self._processor(wire)
-        reached("ack.before")
+    def _run_slot(self, job: Taken, wire: object) -> None:
+        try:
+            self._ends.put(self._process(job, wire))
+        except Exception as error:  # noqa: BLE001 - RQ's registry gets it
+            self._ends.put(End(job, Became.FAILED, f"{type(error).__name__}: {error}"))
+        finally:
+            self._free.release()
+
+    def _process(self, job: Taken, wire: object) -> End:
+        is_decided = False
+
+        def decided() -> None:
+            nonlocal is_decided
+            is_decided = True
+
+        self._post.process(wire, decided)
+        if not is_decided and self._stopping.is_set():
+            # The worker stops, and the ledger has not decided about the message.
+            return End(job, Became.BACK)
         job_id = _job_id(wire)
         if job_id in self._commanded:
             self._commanded.discard(job_id)
-            raise StoppedByCommandError
+            return End(job, Became.FAILED, STOPPED)
+        return End(job, Became.DONE)
 
-    def _is_suspended(self) -> bool:
-        busy = time.monotonic() - self._suspension_read_at < BLOCK_SECONDS
-        return False if busy and not self._suspended else self._read_suspension()
+    def _write_ends(self, ends: Sequence[End]) -> None:
+        reached("ack.before")
+        failed = [end for end in ends if end.became is Became.FAILED]
+        rest = [end for end in ends if end.became is not Became.FAILED]
+        rest += [End(end.job, Became.REFUSED) for end in failed if not self._fail(end)]
+        self._registries.end(rest)
+        for end in ends:
+            self._held.pop(end.job.key, None)
+        reached("ack.after")
 
-    def _read_suspension(self) -> bool:
-        self._suspended = bool(is_suspended(self.connection))
-        self._answered_at = self._suspension_read_at = time.monotonic()
-        if self._suspended:
-            self.set_state(WorkerStatus.SUSPENDED)
-            self._stopping.wait(BLOCK_SECONDS)
-        return self._suspended
+    def _fail(self, end: End) -> bool:
+        """Let RQ record a failure, or that a command stopped the job; False if there is no job."""
+        job_id, execution_id = end.job.job_id, end.job.execution_id.decode()
+        try:
+            job = self.job_class.fetch(job_id, self.connection, self.serializer)
+        except (NoSuchJobError, MessageRejectedError):
+            return False
+        self._stopped_job_id = job_id if end.error == STOPPED else None
+        job.ended_at = now()
+        execution = Execution(execution_id, job_id, self.connection, self.name)
+        self.handle_job_failure(job, self._queue, exc_string=end.error, execution=execution)
+        return True
 
     def _keep_up(self) -> None:
         if time.monotonic() - self._kept_at < UPKEEP_SECONDS:
@@ -275,7 +280,7 @@ class SlotWorker(RegistryWriter):
         if not self.connection.hexists(self.key, "birth"):
             # The first time, and after Redis lost its data.
             super()._set_ip_address(self.connection)
-            self._bury()
+            self._allow_birth()
             self.register_birth()
             self.set_state(WorkerStatus.IDLE)
             self.connection.sadd(Queue.redis_queues_keys, self._queue.key)
@@ -284,17 +289,18 @@ class SlotWorker(RegistryWriter):
             # It ends silently at a timeout (RQ-19).
             self.subscribe()
         self.heartbeat()
-        for execution in list(self.executions.values()):
-            self.maintain_heartbeats(execution.job, execution)
+        put_back = self._registries.renew(list(self._held.values()))
+        if put_back:
+            logger.info("%d jobs whose take was not answered are in the queue again", put_back)
         if self.should_run_maintenance_tasks:
             self._clean_registries()
         self._kept_at = time.monotonic()
 
-    def _bury(self) -> None:
+    def _allow_birth(self) -> None:
         """Let RQ register this worker again, whatever stands under its name.
 
-        A slot that notes its job meanwhile makes a record without a birth, and RQ refuses to
-        register a worker that has a record and no death (RQ-23).
+        What is noted of a job meanwhile makes a record without a birth, and RQ refuses to register
+        a worker that has a record and no death (RQ-23).
         """
         with self.connection.pipeline() as pipeline:
             pipeline.hset(self.key, "death", "")
@@ -306,12 +312,12 @@ class SlotWorker(RegistryWriter):
             self.clean_registries()
         except ReplyTooLargeError as error:
             # Only RQ's registries are affected, not the ledger.
-            self._rejected(MessageRejectedError(f"expected a registry of RQ's, got: {error}"))
+            self._post.reject(MessageRejectedError(f"expected a registry of RQ's, got: {error}"))
 
     def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
         """Go on after a command that was too large to be read."""
         if isinstance(exc, ReplyTooLargeError):
-            self._rejected(MessageRejectedError(f"expected an RQ command, got: {exc}"))
+            self._post.reject(MessageRejectedError(f"expected an RQ command, got: {exc}"))
         else:
             super()._pubsub_exception_handler(exc, pubsub, pubsub_thread)
 
@@ -321,7 +327,7 @@ class SlotWorker(RegistryWriter):
             payload = json.loads(message["data"])
             command = payload["command"]
         except (ValueError, KeyError, TypeError):
-            self._rejected(MessageRejectedError("expected an RQ command, got something else"))
+            self._post.reject(MessageRejectedError("expected an RQ command, got something else"))
             return
         if command == "shutdown":
             self._stopping.set()
@@ -329,17 +335,17 @@ class SlotWorker(RegistryWriter):
             self._stop_executions(command, payload)
 
     def _stop_executions(self, command: str, payload: dict[str, Any]) -> None:
-        for execution in list(self.executions.values()):
+        for job in list(self._held.values()):
             named = {
-                "stop-job": payload.get("job_id") == execution.job_id,
-                "stop-execution": payload.get("execution_id") == execution.id,
+                "stop-job": payload.get("job_id") == job.job_id,
+                "stop-execution": payload.get("execution_id") == job.execution_id.decode(),
                 "kill-horse": True,
             }
             if named[command]:
                 # From the message: RQ's own id contains a namespace and an epoch, too.
-                job_id = _job_id(execution.job.args[0])
+                job_id = _job_id(message_of(job.data))
                 self._commanded.add(job_id)
-                self._stop_job(job_id)
+                self._post.stop_job(job_id)
 
 
 def _job_id(wire: object) -> str:

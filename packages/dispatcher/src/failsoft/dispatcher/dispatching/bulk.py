@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
-from typing import Generic, Literal, TypeVar, cast
+from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
@@ -16,7 +16,7 @@ from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.checks import check_job
-from failsoft.dispatcher.options.options import DispatchOptions, Ids, new_job
+from failsoft.dispatcher.options.options import DispatchOptions, Ids, JobMaker
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.errors import FailsoftError, LedgerError, OptionInvalidError
 from failsoft.job_engine.policies.queue import QueueProfile
@@ -119,6 +119,9 @@ class BulkDispatch(Generic[P, R]):
         self._offerer = offerer
         self._clock = offerer.clock
         self._outcomes: dict[int, DispatchOutcome[R]] = {}
+        self._of_shared: JobMaker | None = None
+        self._routed: Route | None = None
+        self._routed_until = 0
 
     def run(
         self, items: Iterable[P | DispatchRequest[P]], how: Many, shared: DispatchOptions
@@ -153,12 +156,29 @@ class BulkDispatch(Generic[P, R]):
         return prepare
 
     def _prepare(self, index: int, item: P | DispatchRequest[P], shared: DispatchOptions) -> _Ready:
-        payload, options = item, shared
         if isinstance(item, DispatchRequest):
-            payload, options = item.payload, _merged(shared, item.options)
+            options = _merged(shared, item.options)
             _refuse_lonely_options(options)
-        new = new_job(self._job, cast("P", payload), options, self._clock, ids=self._ids)
-        return _Ready(index, new, self._recorder.route(new), options)
+            new = self._maker(options).job(item.payload)
+            return _Ready(index, new, self._recorder.route(new), options)
+        if self._of_shared is None:
+            self._of_shared = self._maker(shared)
+        new = self._of_shared.job(item)
+        return _Ready(index, new, self._route(index, new), shared)
+
+    def _maker(self, options: DispatchOptions) -> JobMaker:
+        return JobMaker(self._job, options, self._clock, self._ids)
+
+    def _route(self, index: int, new: NewJob) -> Route:
+        """Order the engines for a job with the shared options: alike for many, if nothing varies.
+
+        Then the decision counts for as many as one transaction records at most by default.
+        """
+        if self._routed is None or index >= self._routed_until or new.limits:
+            self._routed = self._recorder.route(new)
+            steady = self._recorder.router.is_steady
+            self._routed_until = index + MANY.chunk if steady else 0
+        return self._routed
 
     def _dispatch(self, chunk: Sequence[_Ready]) -> None:
         planned = [

@@ -22,11 +22,15 @@ NONE = timedelta(0)
 
 
 class Recorder:
-    """Choose the engines for a job and record it, or settle on the one that is there."""
+    """Choose the engines for a job and record it, or settle on the one that is there.
+
+    Attributes:
+        router: What orders the engines.
+    """
 
     def __init__(self, ledger: HandleLedger, router: Router, listener: Listener) -> None:
         self._ledger = ledger
-        self._router = router
+        self.router: Router = router
         self._listener = listener
         self._duplicates = Duplicates(ledger)
 
@@ -36,25 +40,25 @@ class Recorder:
         Raises:
             OptionInvalidError: If none that it may run on is there, or switched on.
         """
-        unknown = self._router.unknown(new.engines)
+        unknown = self.router.unknown(new.engines) if new.engines else ()
         if unknown:
             raise OptionInvalidError(
                 f"expected engines that this program has, got {', '.join(unknown)}; "
                 "check FAILSOFT_ENGINES and the engines of the job"
             )
-        if not self._router.allowed(new.engines):
+        if not self.router.allowed(new.engines):
             raise OptionInvalidError(
                 f"expected engines that are switched on, got {', '.join(new.engines) or 'none'}; "
                 "check USE_RQ and the engines of the job"
             )
         waits = new.delay is not None or new.run_at is not None
-        if waits or self._router.is_paused(new.name, new.queue):
+        if waits or self.router.is_paused(new.name, new.queue):
             return _ONE_COMMIT
-        return self._router.route(new)
+        return self.router.route(new)
 
     def reroute(self, record: JobRecord) -> Route:
         """Order the engines for a job that was there before this dispatch."""
-        return self._router.route(record, epoch=record.epoch + 1)
+        return self.router.route(record, epoch=record.epoch + 1)
 
     def planned(
         self, new: NewJob, queue: QueueProfile, route: Route

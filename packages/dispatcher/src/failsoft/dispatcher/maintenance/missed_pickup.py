@@ -34,26 +34,34 @@ class MissedPickup:
     def about(self, job: JobRecord, queue: QueueProfile) -> PickupFinding:
         """Find out what became of an offer whose pickup was missed."""
         assert job.engine is not None  # noqa: S101 - an offered job has an engine
-        if not self._router.is_alive(job.engine, job.queue):
-            return PickupFinding.DEAD
-        found = self._probe(job.engine, queue)
-        if not found.healthy:
-            note = self._engines.refused if found.is_refused else self._engines.failed
-            note(job.engine, found.detail, queue)
-            return PickupFinding.DEAD
-        if queue.overflow and self._fewer_wait_elsewhere(job, queue, found):
+        found = self.of_queue(job.engine, queue)
+        if found is PickupFinding.DEAD:
+            return found
+        if queue.overflow and self._fewer_wait_elsewhere(job, queue):
             return PickupFinding.OVERFLOWS
-        return PickupFinding.LOST if found.backlog == 0 else self._look_for(job, queue)
+        return found or self._look_for(job, queue)
 
-    def has_nothing(self, engine: str, queue: QueueProfile) -> bool:
-        """Return whether an engine has no message at all in a queue."""
-        return self._probe(engine, queue).backlog == 0
+    def of_queue(self, engine: str, queue: QueueProfile) -> PickupFinding | None:
+        """Find out what became of all late offers of a queue; None if each is to be looked for."""
+        if not self._router.is_alive(engine, queue.name):
+            return PickupFinding.DEAD
+        found = self.probe(engine, queue)
+        if not found.healthy:
+            self._engines.note_probe(engine, queue, found)
+            return PickupFinding.DEAD
+        return PickupFinding.LOST if found.backlog == 0 else None
 
-    def _probe(self, engine: str, queue: QueueProfile) -> EngineHealth:
+    def probe(self, engine: str, queue: QueueProfile) -> EngineHealth:
+        """Probe an engine with a queue, once."""
         key = (engine, queue.name)
         if key not in self._probed:
             self._probed[key] = self._engines.probe(engine, queue)
         return self._probed[key]
+
+    def probe_again(self, engine: str, queue: QueueProfile) -> EngineHealth:
+        """Probe an engine with a queue once more: what was found before may be over."""
+        self._probed.pop((engine, queue.name), None)
+        return self.probe(engine, queue)
 
     def _look_for(self, job: JobRecord, queue: QueueProfile) -> PickupFinding:
         held = self._offerer.holds(job, queue)
@@ -62,11 +70,10 @@ class MissedPickup:
             return PickupFinding.WAITS if is_patient else PickupFinding.MAY_WAIT
         return PickupFinding.WAITS if held else PickupFinding.LOST
 
-    def _fewer_wait_elsewhere(
-        self, job: JobRecord, queue: QueueProfile, here: EngineHealth
-    ) -> bool:
+    def _fewer_wait_elsewhere(self, job: JobRecord, queue: QueueProfile) -> bool:
+        here = self.probe(str(job.engine), queue)
         others = (
-            self._probe(name, queue)
+            self.probe(name, queue)
             for name in self._router.allowed(job.engines)
             if name != job.engine and self._router.serves(name, job.queue)
         )

@@ -4,47 +4,37 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from failsoft.dispatcher.maintenance.missed_pickup import MissedPickup, PickupFinding
-from failsoft.dispatcher.maintenance.token_bucket import TokenBucket
+from failsoft.dispatcher.maintenance.evacuation import Evacuation
+from failsoft.dispatcher.maintenance.known_dead import KnownDead
+from failsoft.dispatcher.maintenance.late_offers import (
+    LONGEST_PATIENCE,
+    LateOfferLedger,
+    LateOffers,
+)
+from failsoft.dispatcher.maintenance.missed_pickup import MissedPickup
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Router
 from failsoft.job_engine.errors import JobCrashedError, LedgerError
 from failsoft.job_engine.outcome import MAX_CRASHES
-from failsoft.job_engine.policies.queue import QueueProfile, declared_queues, profile_or_default
+from failsoft.job_engine.policies.queue import declared_queues, profile_or_default
 from failsoft.job_engine.ports.clock import ClockLedger, ClockWatch, LedgerClock
-from failsoft.job_engine.ports.control import ControlLedger
 from failsoft.job_engine.ports.expiry import ExpiryLedger
-from failsoft.job_engine.ports.ledger import LedgerReader, OfferLedger, RescueLedger, RunningJob
+from failsoft.job_engine.ports.ledger import LedgerReader, RunningJob
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import OfferPlan
-from failsoft.job_engine.records.pauses import pause_of
-from failsoft.job_engine.records.routing.guard import GETS_NO_OFFERS
 from failsoft.job_engine.telemetry import Event, Listener
 
 #: How many jobs one look handles.
 BATCH = 100
 #: A job that stood still for this many leases is lost, whatever the time of the ledger is.
 LEASES_STILL = 3
-#: A job that changed engine this often stays where it is (rule 18).
-MAX_HANDOFFS = 10
-#: How many of them a lost message or a long queue may cause; the others are kept for deaths.
-HANDOFFS_OF_CHOICE = MAX_HANDOFFS // 2
-#: The longest pause between two looks at an offer that waits in a long queue.
-LONGEST_PATIENCE = timedelta(minutes=10)
-#: The longest pause with an engine that loses messages, or that no worker serves any more.
-SHORT_PATIENCE = timedelta(minutes=1)
 #: The share of a lease that may pass between two looks and counts as watched.
 LONGEST_BLINK = 0.25
-#: How many jobs a second may be moved to another engine, and how many at once.
-MOVES_PER_SECOND = 50
-MOVES_AT_ONCE = 200
 
 
 class RescuerLedger(
-    RescueLedger,
-    OfferLedger,
-    ControlLedger,
+    LateOfferLedger,
     ExpiryLedger,
     ClockLedger,
     LedgerReader,
@@ -92,14 +82,12 @@ class Rescuer:
         self._offerer = offerer
         self._clock = clock = offerer.clock
         self._listener = listener
-        self._moves = TokenBucket(MOVES_PER_SECOND, MOVES_AT_ONCE, clock)
+        self._known_dead = KnownDead(ledger, router, offerer.engines, clock)
+        self._evacuation = Evacuation(ledger, router, offerer, listener)
+        self._late_offers = LateOffers(ledger, router, offerer, listener)
         self._watched: dict[str, _Seen] = {}
-        self._deserted: frozenset[tuple[str, str]] = frozenset()
         self._watch = ClockWatch(clock)
         self._mended: tuple[datetime | None, datetime | None] | None = None
-        self._emptied_at = clock.steady()
-        #: Engines and queues in which offers wait whose next look is far off.
-        self._patient: set[tuple[str, str]] = set()
 
     def tick(self) -> None:
         """Look once.
@@ -113,17 +101,10 @@ class Rescuer:
         if self._watch.look(found.now):
             for job in self._ledger.expired(BATCH):
                 self._expire(job)
-        self._hasten_deserted()
-        unclaimed = self._ledger.unclaimed(BATCH, self._router.reach())
-        pauses = self._ledger.pauses() if unclaimed else ()
         inquiry = MissedPickup(self._router, self._offerer)
-        self._hasten_emptied(inquiry)
-        for job in unclaimed:
-            pause = pause_of(job, pauses)
-            if pause is None:
-                self._look_into(job, inquiry)
-            else:
-                self._set_aside(job, str(pause))
+        for engine, queue in self._known_dead.look(inquiry):
+            self._evacuation.run(engine, queue)
+        self._late_offers.look(inquiry)
         # Last: on a large ledger it takes long, and no rescue is to wait for it.
         self._mend(found)
 
@@ -216,90 +197,8 @@ class Rescuer:
         if ended is not None:
             self._listener(Event.of(ended, "job.expire", expires_at=str(ended.expires_at)))
 
-    def _hasten_deserted(self) -> None:
-        """Bring the next look forward of offers that wait for workers that are gone."""
-        deserted = frozenset(
-            (engine, name) for name in declared_queues() for engine in self._router.deserted(name)
-        )
-        for engine, name in deserted - self._deserted:
-            self._ledger.hasten(engine, name, SHORT_PATIENCE)
-        self._deserted = deserted
-
-    def _hasten_emptied(self, inquiry: MissedPickup) -> None:
-        """Bring the next look forward of offers that waited in a queue that is empty now."""
-        now = self._clock.steady()
-        if now - self._emptied_at < SHORT_PATIENCE.total_seconds():
-            return
-        self._emptied_at = now
-        for engine, name in sorted(self._patient):
-            if inquiry.has_nothing(engine, profile_or_default(name)):
-                self._ledger.hasten(engine, name, SHORT_PATIENCE)
-                self._patient.discard((engine, name))
-
-    def _look_into(self, job: JobRecord, inquiry: MissedPickup) -> None:
-        queue = profile_or_default(job.queue)
-        found = inquiry.about(job, queue)
-        if found is PickupFinding.WAITS or (
-            found is PickupFinding.OVERFLOWS and not _may_choose(job)
-        ):
-            self._patient.add((str(job.engine), job.queue))
-            self._ledger.postpone(job, _patience(job, queue, LONGEST_PATIENCE))
-            return
-        if found is PickupFinding.LOST and inquiry.has_nothing(str(job.engine), queue):
-            self._ledger.hasten(str(job.engine), job.queue, SHORT_PATIENCE)
-        order = self._order(job, found)
-        if not order:
-            # No engine missed it: the patience with the next offer is not to grow meanwhile.
-            self._ledger.postpone(job, queue.pickup, missed=False)
-            return
-        longest = SHORT_PATIENCE
-        if found is PickupFinding.MAY_WAIT:
-            longest = LONGEST_PATIENCE
-            self._patient.add((order[0], job.queue))
-        is_off = self._router.is_off(str(job.engine))
-        reason = GETS_NO_OFFERS if is_off else "not picked up in time"
-        plan = OfferPlan(order[0], _patience(job, queue, longest), reason)
-        moved = self._ledger.offer(job, plan)
-        if moved is not None:
-            detail = {"from": job.engine, "reason": plan.reason}
-            self._listener(Event.of(moved, "job.reoffer", **detail))
-            self._carry(moved, order[1:])
-
-    def _set_aside(self, job: JobRecord, why: str) -> None:
-        # No claim gets it now; it is due again when it may begin.
-        parked = self._ledger.park(job, timedelta(0), why)
-        if parked is not None:
-            self._listener(Event.of(parked, "job.park", reason=why))
-
-    def _order(self, job: JobRecord, found: PickupFinding) -> tuple[str, ...]:
-        """Order the engines for a new offer: the one that missed it last, if it may move."""
-        route = self._router.route(job, epoch=job.epoch + 1, avoid=str(job.engine))
-        stays = tuple(sorted(route.order, key=lambda name: name != job.engine))
-        if job.handoffs >= MAX_HANDOFFS:
-            return tuple(name for name in stays if name == job.engine)
-        if found is PickupFinding.MAY_WAIT or (found is PickupFinding.LOST and not _may_leave(job)):
-            return stays
-        if route.order[:1] in ((), (job.engine,)) or self._moves.take():
-            return route.order
-        # It moves at a later look; an offer to the same engine is always allowed (R25).
-        return stays if found is PickupFinding.LOST else ()
-
     def _pickup(self, job: JobRecord) -> timedelta:
         return profile_or_default(job.queue).pickup
 
     def _carry(self, job: JobRecord, then: tuple[str, ...]) -> None:
         self._offerer.carry(job, then, profile_or_default(job.queue))
-
-
-def _may_choose(job: JobRecord) -> bool:
-    return job.handoffs < HANDOFFS_OF_CHOICE
-
-
-def _may_leave(job: JobRecord) -> bool:
-    # One lost message is little evidence against an engine; the next one is more.
-    return job.pickups_missed > 0 and _may_choose(job)
-
-
-def _patience(job: JobRecord, queue: QueueProfile, longest: timedelta) -> timedelta:
-    doublings: int = 1 << min(job.pickups_missed, 16)
-    return max(queue.pickup, min(queue.pickup * doublings, longest))

@@ -30,6 +30,8 @@ class BreakerPolicy:
     ramp: timedelta = timedelta(seconds=10)
 
 
+#: A probe that fails so long after the breaker opened confirms that the engine is away.
+CONFIRMS_AFTER = timedelta(seconds=0.5)
 #: A breaker that opens again within this time after it closed has closed too early.
 RELAPSE = timedelta(minutes=1)
 
@@ -58,6 +60,7 @@ class Breaker:
         self._opened_at: float | None = None
         self._closed_at: float | None = None
         self._healthy = 0
+        self._is_confirmed = False
         self._next_probe = 0.0
         self.reason: str = ""
 
@@ -65,6 +68,11 @@ class Breaker:
     def is_open(self) -> bool:
         """Whether the engine gets no offers at all."""
         return self._opened_at is not None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether it is open, and the last probe failed, some time after the first failure."""
+        return self.is_open and self._is_confirmed
 
     @property
     def state(self) -> str:
@@ -87,6 +95,7 @@ class Breaker:
             self._healthy = 0
             opened = self._opened_at is None
             if opened:
+                self._is_confirmed = False
                 self._opened_at = now = self._clock.steady()
                 closed_at = float("-inf") if self._closed_at is None else self._closed_at
                 is_relapse = now - closed_at < RELAPSE.total_seconds()
@@ -107,9 +116,12 @@ class Breaker:
         with self._lock:
             self._healthy = self._healthy + 1 if healthy else 0
             self.reason = detail
-            if self._opened_at is None or self._healthy < self._policy.healthy_probes:
+            if self._opened_at is None:
                 return False
             open_for = self._clock.steady() - self._opened_at
+            self._is_confirmed = not healthy and open_for >= CONFIRMS_AFTER.total_seconds()
+            if self._healthy < self._policy.healthy_probes:
+                return False
             if open_for < self._policy.min_open.total_seconds() * 2**self._relapses:
                 return False
             self._opened_at = None

@@ -54,6 +54,11 @@ class Breakers:
         """Return the breaker of an engine as a whole."""
         return self._engines[engine]
 
+    def is_closed(self, engine: str) -> bool:
+        """Return whether an engine gets every offer, of every queue."""
+        lanes = (lane for (name, _), (lane, _) in self._lanes.items() if name == engine)
+        return all(each.state == "closed" for each in (self._engines[engine], *lanes))
+
     def blocking(self, engine: str, queue: str) -> Breaker | None:
         """Return the open breaker that keeps a queue's offers from an engine, if there is one."""
         breaker = self._engines[engine]
@@ -99,5 +104,6 @@ class Breakers:
     @property
     def any_open(self) -> bool:
         """Whether anything is to be probed."""
-        lanes = (breaker for breaker, _ in self._lanes.values())
-        return any(breaker.is_open for breaker in (*self._engines.values(), *lanes))
+        if any(breaker.is_open for breaker in self._engines.values()):
+            return True
+        return bool(self._lanes) and any(breaker.is_open for breaker, _ in self._lanes.values())

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import TypeVar
 
 from failsoft.dispatcher.offering.bounded_caller import Caller
@@ -29,6 +30,7 @@ from failsoft.job_engine.ports.engine import (
     EngineAdapter,
     EngineHealth,
     Owner,
+    PunctualEngineAdapter,
 )
 from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.telemetry import Event, Listener
@@ -39,12 +41,17 @@ T = TypeVar("T")
 PROBE_BUDGET = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Engine:
     """An engine adapter with the caller that keeps its deadline."""
 
     adapter: EngineAdapter
     caller: Caller
+
+    @cached_property
+    def punctual(self) -> PunctualEngineAdapter | None:
+        """The adapter, if it keeps deadlines by itself."""
+        return self.adapter if isinstance(self.adapter, PunctualEngineAdapter) else None
 
 
 class EngineSet:
@@ -89,6 +96,10 @@ class EngineSet:
         """Return the breaker of an engine as a whole."""
         return self._breakers.of(engine)
 
+    def is_closed(self, engine: str) -> bool:
+        """Return whether an engine gets every offer, of every queue."""
+        return self._breakers.is_closed(engine)
+
     def blocking(self, engine: str, queue: str) -> Breaker | None:
         """Return the open breaker that keeps a queue's offers from an engine, if there is one."""
         return self._breakers.blocking(engine, queue)
@@ -105,10 +116,13 @@ class EngineSet:
         Raises:
             EngineError: It was not taken, or may not have been.
         """
-        adapter, caller = self._engines[engine].adapter, self._engines[engine].caller
+        called = self._engines[engine]
         try:
             reached("engine.before")
-            caller.call(lambda: self._offer(adapter, message, queue, deadline), deadline)
+            if not self._offered_at_once(called, message, queue, deadline):
+                called.caller.call(
+                    lambda: self._offer(called.adapter, message, queue, deadline), deadline
+                )
             reached("engine.after")
         except EngineError as error:
             self._note(engine, queue, error)
@@ -131,7 +145,9 @@ class EngineSet:
             return adapter.offer_many(messages, queue, deadline)
 
         try:
+            reached("engine.before")
             found = caller.call(offer, deadline)
+            reached("engine.after")
         except EngineError as error:
             found = [error] * len(messages)
         except Exception as error:  # noqa: BLE001 - it is translated
@@ -139,6 +155,15 @@ class EngineSet:
         for each in dict.fromkeys(answer for answer in found if answer is not None):
             self._note(engine, queue, each)
         return found
+
+    def _offered_at_once(
+        self, engine: Engine, message: Message, queue: QueueProfile, deadline: Deadline
+    ) -> bool:
+        """Offer in this thread where nothing can keep it beyond the deadline."""
+        punctual = engine.punctual
+        if punctual is None or not self._owners.is_known(engine.adapter):
+            return False
+        return punctual.offer_at_once(message, queue, deadline)
 
     def _offer(
         self, adapter: EngineAdapter, message: Message, queue: QueueProfile, deadline: Deadline
@@ -223,6 +248,14 @@ class EngineSet:
         )
         (self.refused if of_queue else self.failed)(engine, str(error) or repr(error), queue)
 
+    def note_probe(self, engine: str, queue: QueueProfile, found: EngineHealth) -> None:
+        """Note what a probe found that was made for another reason than an open breaker."""
+        breaker = self._breakers.of(engine)
+        if breaker.is_open:
+            self._check(Due(engine, queue, breaker, is_lane=False), found)
+        elif not found.healthy:
+            (self.refused if found.is_refused else self.failed)(engine, found.detail, queue)
+
     def check(self) -> None:
         """Make the probes that are due: of engines that failed, and of queues they refused."""
         for due in self._breakers.due():
@@ -241,10 +274,11 @@ class EngineSet:
 
     def watch_in_background(self) -> None:
         """Probe from a thread of its own while any breaker is open."""
+        if not self._any_open():
+            return
         with self._lock:
             self._is_closed = False
-            alive = self._prober is not None and self._prober.is_alive()
-            if alive or not self._any_open():
+            if self._prober is not None and self._prober.is_alive():
                 return
             self._prober = threading.Thread(target=self._watch, name="failsoft-prober", daemon=True)
             self._prober.start()

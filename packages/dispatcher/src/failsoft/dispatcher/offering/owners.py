@@ -38,17 +38,19 @@ class Owners:
             EngineRefusedError: The namespace is another ledger's.
             EngineError: The broker did not answer.
         """
+        if not self.is_known(adapter) and self.look(adapter, deadline, "if_free") is Owner.ANOTHER:
+            raise EngineRefusedError(taken(adapter.name))
+
+    def is_known(self, adapter: EngineAdapter) -> bool:
+        """Return whether nothing is to be read of the broker before an offer."""
         if self._ledger_id is None:
-            return
+            return True
         seen = self._seen.get(adapter.name)
-        if (
+        return (
             seen is not None
             and seen.owner in (Owner.OURS, Owner.UNKNOWN)
             and self._clock.steady() - seen.at < MARK_SECONDS
-        ):
-            return
-        if self.look(adapter, deadline, "if_free") is Owner.ANOTHER:
-            raise EngineRefusedError(taken(adapter.name))
+        )
 
     def look(self, adapter: EngineAdapter, deadline: Deadline, claiming: Claiming) -> Owner:
         """Read from a broker whose the namespace is.

@@ -1,7 +1,7 @@
 """Which engine gets an offer, and why the others do not (docs/architecture.md, step 2)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from failsoft.dispatcher.offering.breaker import Breaker
@@ -43,6 +43,32 @@ class RoutingLedger(WorkerLedger, ControlLedger, RouteLedger, Protocol):
     """What routing needs of the ledger."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the ledger said of engines and queues at the last look.
+
+    Attributes:
+        served: The pairs of engine and queue that live workers serve.
+        pauses: What is paused. A newer pause is enforced at the claim.
+        disabled: The engines that get no offers from any process, by name: disabled, or paused.
+        rules: The rules that share jobs among engines.
+    """
+
+    served: frozenset[tuple[str, str]] = frozenset()
+    pauses: Sequence[Pause] = ()
+    disabled: Mapping[str, DisabledEngine | Pause] = field(default_factory=dict)
+    rules: Rules = field(default_factory=dict)
+
+    @property
+    def engines(self) -> frozenset[str]:
+        """The engines that live workers serve."""
+        return frozenset(engine for engine, _ in self.served)
+
+    def is_paused(self, name: str, queue: str) -> bool:
+        """Return whether a job of that name and queue may not begin."""
+        return any(pause.covers(name, queue) for pause in self.pauses)
+
+
 class LiveWorkers:
     """What the ledger says of engines and queues; what was read counts for a second (rule 24).
 
@@ -54,50 +80,24 @@ class LiveWorkers:
         self._ledger = ledger
         self._clock = clock
         self._beats = Beats(clock)
-        self._seen: frozenset[tuple[str, str]] = frozenset()
-        self._pauses: Sequence[Pause] = ()
-        self._disabled: Mapping[str, DisabledEngine | Pause] = {}
-        self._rules: Rules = {}
+        self._seen = Seen()
         self._seen_at = float("-inf")
 
-    def serve(self, engine: str, queue: str) -> bool:
-        """Return whether a live worker takes this queue's jobs from this engine."""
-        self._look()
-        return (engine, queue) in self._seen
-
-    def engines(self) -> frozenset[str]:
-        """Return the engines that live workers serve."""
-        self._look()
-        return frozenset(engine for engine, _ in self._seen)
-
-    def is_paused(self, name: str, queue: str) -> bool:
-        """Return whether a job of that name and queue may not begin.
-
-        A pause that is newer than the last look is enforced at the claim.
-        """
-        self._look()
-        return any(pause.covers(name, queue) for pause in self._pauses)
-
-    def disabled(self) -> Mapping[str, DisabledEngine | Pause]:
-        """Return the engines that get no offers from any process, by name: disabled, or paused."""
-        self._look()
-        return self._disabled
-
-    def rules(self) -> Rules:
-        """Return the rules that share jobs among engines."""
-        self._look()
-        return self._rules
-
-    def _look(self) -> None:
+    def now(self) -> Seen:
+        """Return what was read last, or a second ago at most."""
         if self._clock.steady() - self._seen_at > FRESH_SECONDS:
             beating = self._beats.fresh(self._ledger.live_workers())
-            self._seen = frozenset((worker.engine, worker.queue) for worker in beating)
-            self._pauses = self._ledger.pauses()
-            paused = {pause.name: pause for pause in self._pauses if pause.kind == "engine"}
+            pauses = self._ledger.pauses()
+            paused = {pause.name: pause for pause in pauses if pause.kind == "engine"}
             disabled = {each.name: each for each in self._ledger.disabled_engines()}
-            self._disabled = {**paused, **disabled}
-            self._rules = by_match(self._ledger.routes())
+            self._seen = Seen(
+                frozenset((worker.engine, worker.queue) for worker in beating),
+                pauses,
+                {**paused, **disabled},
+                by_match(self._ledger.routes()),
+            )
             self._seen_at = self._clock.steady()
+        return self._seen
 
 
 class Router:
@@ -151,11 +151,11 @@ class Router:
 
     def rules(self) -> Rules:
         """Return the rules that share jobs among engines, as they were read last."""
-        return self._live.rules()
+        return self._live.now().rules
 
     def reach(self) -> Reach:
         """Return which waiting jobs are this program's to offer."""
-        others = self._live.engines().difference(self._preference)
+        others = self._live.now().engines.difference(self._preference)
         return Reach(frozenset(self._enabled(())), others)
 
     @property
@@ -163,9 +163,18 @@ class Router:
         """Whether any engine takes offers now."""
         return any(not self._engines.breaker(name).is_open for name in self._enabled(()))
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether jobs of one queue and the same engines are all routed alike for now.
+
+        No rule shares them by their ids, and no engine gets its share by chance.
+        """
+        closed = all(self._engines.is_closed(name) for name in self._preference)
+        return closed and not self._live.now().rules
+
     def is_paused(self, name: str, queue: str) -> bool:
         """Return whether a job of that name and queue is paused, and gets no offer."""
-        return self._live.is_paused(name, queue)
+        return self._live.now().is_paused(name, queue)
 
     def serves(self, engine: str, queue: str) -> bool:
         """Return whether the engine gets offers of the queue: enabled, not broken, and served."""
@@ -179,16 +188,16 @@ class Router:
         """
         enabled = engine in self._enabled(())
         usable = enabled and not self._engines.breaker(engine).is_open
-        return usable and self._live.serve(engine, queue)
+        return usable and (engine, queue) in self._live.now().served
 
     def is_off(self, engine: str) -> bool:
         """Return whether an engine gets no offers as a person decided so, here or in the ledger."""
-        return bool(self._why_disabled(engine))
+        return bool(self._why_disabled(engine, self._live.now()))
 
     def deserted(self, queue: str) -> tuple[str, ...]:
         """Return the engines that are disabled, or served by no live worker, where others are."""
-        enabled = self._enabled(())
-        served = [name for name in enabled if self._live.serve(name, queue)]
+        enabled, served_now = self._enabled(()), self._live.now().served
+        served = [name for name in enabled if (name, queue) in served_now]
         return tuple(name for name in self._preference if served and name not in served)
 
     def route(self, job: Routable, *, epoch: int = 1, avoid: str | None = None) -> Route:
@@ -199,11 +208,12 @@ class Router:
             epoch: The epoch that the offer will have; kept in what was skipped.
             avoid: The engine that just lost the job: tried last.
         """
-        queue, allowed = job.queue, self._enabled(job.engines)
+        queue, seen = job.queue, self._live.now()
+        allowed = self._enabled(job.engines, seen)
         broken = {name: self._engines.blocking(name, queue) for name in allowed}
         usable = [name for name in allowed if broken[name] is None]
-        served = [name for name in usable if self._live.serve(name, queue)]
-        rule = rule_of(job, self._live.rules())
+        served = [name for name in usable if (name, queue) in seen.served]
+        rule = rule_of(job, seen.rules) if seen.rules else None
         chosen = None if rule is None else rule.choice(job.id)
 
         def rank(name: str) -> tuple[bool, bool, bool, bool]:
@@ -218,42 +228,42 @@ class Router:
 
         order = tuple(sorted(usable, key=rank))
         by_rule = f"route of {rule.covered()}" if rule and order[:1] == (chosen,) else ""
-        return Route(order, self._explain(broken, usable, served, epoch), by_rule)
+        return Route(order, self._explain(broken, served, epoch, seen), by_rule)
 
     def _explain(
         self,
-        found: Mapping[str, Breaker | None],
-        usable: Sequence[str],
+        broken: Mapping[str, Breaker | None],
         served: Sequence[str],
         epoch: int,
+        seen: Seen,
     ) -> tuple[DispatchTry, ...]:
-        off = [
+        """Say why engines get no offer, or only after the others."""
+        skipped = [
             _skip(name, epoch, "flag", why)
             for name in self._preference
-            if (why := self._why_disabled(name))
+            if (why := self._why_disabled(name, seen))
         ]
-        broken = [
+        skipped += [
             _skip(name, epoch, "breaker", breaker.reason)
-            for name, breaker in found.items()
+            for name, breaker in broken.items()
             if breaker is not None
         ]
-        idle = [
+        skipped += [
             _skip(name, epoch, "workers", "no live worker")
-            for name in usable
-            if served and name not in served
+            for name, breaker in broken.items()
+            if breaker is None and served and name not in served
         ]
-        return (*off, *broken, *idle)
+        return tuple(skipped)
 
-    def _enabled(self, engines: Sequence[str]) -> tuple[str, ...]:
+    def _enabled(self, engines: Sequence[str], seen: Seen | None = None) -> tuple[str, ...]:
         """Return those of the allowed engines that get offers now."""
-        allowed, disabled = self.allowed(engines), self._live.disabled()
+        allowed, disabled = self.allowed(engines), (seen or self._live.now()).disabled
         return tuple(name for name in allowed if name not in disabled) if disabled else allowed
 
-    def _why_disabled(self, engine: str) -> str:
+    def _why_disabled(self, engine: str, seen: Seen) -> str:
         if engine in self._disabled:
             return "switched off"
-        disabled = self._live.disabled()
-        return str(disabled[engine]) if engine in disabled else ""
+        return str(seen.disabled[engine]) if engine in seen.disabled else ""
 
 
 def _skip(engine: str, epoch: int, stage: str, reason: str) -> DispatchTry:

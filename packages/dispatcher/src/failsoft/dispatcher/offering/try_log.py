@@ -13,8 +13,11 @@ from failsoft.job_engine.errors import LedgerError
 from failsoft.job_engine.ports.ledger import OfferLedger
 from failsoft.job_engine.records.job import DispatchTry
 
-#: How long tries are collected before they are written together, in seconds.
-DELAY_SECONDS = 0.1
+#: How long tries are collected before they are written together, in seconds: a dispatch that comes
+#: while they are waits for that commit.
+DELAY_SECONDS = 0.5
+#: So many are written in one commit at most.
+AT_ONCE = 500
 
 
 class TryLog:
@@ -54,7 +57,8 @@ class TryLog:
             with self._lock:
                 waiting = self._waiting
                 self._waiting = []
-            self._ledger.note_tries(waiting)
+            for first in range(0, len(waiting), AT_ONCE):
+                self._ledger.note_tries(waiting[first : first + AT_ONCE])
 
     def _write(self) -> None:
         more = True

@@ -127,17 +127,66 @@ def new_job(
     Raises:
         DispatchError: If the payload or an option is wrong; nothing is stored then.
     """
-    check_job(definition)
-    check_options(options, DispatchOptions.__annotations__)
-    _check_time(options)
-    _check_choices(options)
-    _check_expiry(options, clock.now())
-    text = encode_payload(payload, definition.payload_type, MAX_PAYLOAD_BYTES)
-    limits = _limits(definition, payload, options)
-    job_id = options.get("job_id") or ids(clock)
-    new = replace(_plain_job(definition, text, options, job_id), limits=limits)
-    identity = identity_of(definition, options)
-    return new if identity is None else _with_identity(new, identity, payload, options)
+    return JobMaker(definition, options, clock, ids).job(payload)
+
+
+class JobMaker:
+    """Makes the jobs of one definition and one set of options, which are checked once."""
+
+    def __init__(
+        self, definition: AnyDefinition, options: DispatchOptions, clock: Clock, ids: Ids
+    ) -> None:
+        """Check the options.
+
+        Raises:
+            DispatchError: One is wrong.
+        """
+        check_job(definition)
+        if options:
+            check_options(options, DispatchOptions.__annotations__)
+            _check_time(options)
+            _check_choices(options)
+            _check_expiry(options, clock.now())
+        self._definition = definition
+        self._options = options
+        self._clock = clock
+        self._ids = ids
+        self._identity = identity_of(definition, options)
+        self._key_for = _key_for(definition, options)
+        self._follow_ups = follow_ups_of(definition).text
+        self._tags: tuple[str, ...] = (*definition.tags, *options.get("tags", ()))
+        self._engines = tuple(options.get("engines", definition.engines))
+
+    def job(self, payload: BaseModel) -> NewJob:
+        """Make the job of a payload.
+
+        Raises:
+            DispatchError: If the payload is wrong, or does not go with an option.
+        """
+        definition, options = self._definition, self._options
+        text = encode_payload(payload, definition.payload_type, MAX_PAYLOAD_BYTES)
+        new = NewJob(
+            id=options.get("job_id") or self._ids(self._clock),
+            name=definition.name,
+            queue=options.get("queue", definition.queue.name),
+            payload=text,
+            payload_sha=digest(text),
+            idempotency_key=options.get("idempotency_key"),
+            key_for=self._key_for,
+            delay=options.get("delay"),
+            run_at=options.get("run_at"),
+            priority=options.get("priority", definition.priority),
+            engines=self._engines,
+            tags=self._tags,
+            version=definition.version,
+            follow_ups=self._follow_ups,
+            expires_at=options.get("expires_at"),
+            expires_in=options.get("expires_in"),
+            limits=_limits(definition, payload, options),
+        )
+        if self._identity is None:
+            return new
+        return _with_identity(new, self._identity, payload, options)
 
 
 def _limits(definition: AnyDefinition, payload: BaseModel, options: DispatchOptions) -> Limits:
@@ -187,29 +236,6 @@ def _with_identity(
         _expect(name not in options, f"no {name} with a {kind}", name)
     _expect(options.get("session") is None, "no session with a debounce", "one")
     return replace(new, delay=identity.period, latest_in=identity.max_wait)
-
-
-def _plain_job(
-    definition: AnyDefinition, text: str, options: DispatchOptions, job_id: str
-) -> NewJob:
-    return NewJob(
-        id=job_id,
-        name=definition.name,
-        queue=options.get("queue", definition.queue.name),
-        payload=text,
-        payload_sha=digest(text),
-        idempotency_key=options.get("idempotency_key"),
-        key_for=_key_for(definition, options),
-        delay=options.get("delay"),
-        run_at=options.get("run_at"),
-        priority=options.get("priority", definition.priority),
-        engines=tuple(options.get("engines", definition.engines)),
-        tags=(*definition.tags, *options.get("tags", ())),
-        version=definition.version,
-        follow_ups=follow_ups_of(definition).text,
-        expires_at=options.get("expires_at"),
-        expires_in=options.get("expires_in"),
-    )
 
 
 def _key_for(definition: AnyDefinition, options: DispatchOptions) -> timedelta | None:

@@ -207,6 +207,7 @@ class EnginePlugin(ABC, Generic[S]):
         said_by_link: How messages of those begin that only repeat what `Link` says.
         is_for_tests: Whether it may stand in no operator's settings.
         has_bridge: Whether `failsoft worker ENGINE` starts a bridge, too.
+        is_embedded_in_memory: Whether the server of `embedded` loses its messages in a crash.
     """
 
     kind: ClassVar[str]
@@ -218,6 +219,7 @@ class EnginePlugin(ABC, Generic[S]):
     said_by_link: ClassVar[Sequence[str]] = ()
     is_for_tests: ClassVar[bool] = False
     has_bridge: ClassVar[bool] = False
+    is_embedded_in_memory: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, site: EngineSite[S]) -> Engine:

@@ -33,6 +33,15 @@ class Slots:
         """Return whether a slot was free within the time, in seconds; it is the caller's then."""
         return self._free.acquire(timeout=timeout)
 
+    def reserve_all(self, timeout: float) -> int:
+        """Reserve every slot that is free, after the first within the time; return how many."""
+        if not self.reserve(timeout):
+            return 0
+        reserved = 1
+        while reserved < self._post.slots and self.reserve(0):
+            reserved += 1
+        return reserved
+
     def release(self) -> None:
         """Give a reserved slot back that has no message."""
         self._free.release()

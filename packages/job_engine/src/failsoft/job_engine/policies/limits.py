@@ -138,6 +138,8 @@ def limits_of(
     job: str, payload: BaseModel, concurrency: Concurrency | None, rate_limit: RateLimit | None
 ) -> Limits:
     """Return the limits of a job of that name and payload."""
+    if concurrency is None and rate_limit is None:
+        return NO_LIMITS
     return Limits(
         None if concurrency is None else concurrency.of(job, payload),
         None if rate_limit is None else rate_limit.of(job, payload),

@@ -77,7 +77,7 @@ class QueueProfile:
 DEFAULT = QueueProfile(
     "default",
     isolation="thread",
-    slots=16,
+    slots=32,
     timeout=timedelta(minutes=5),
     lease=timedelta(seconds=60),
 )

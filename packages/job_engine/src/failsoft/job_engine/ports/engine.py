@@ -67,6 +67,25 @@ class EngineAdapter(Protocol):
 
 
 @runtime_checkable
+class PunctualEngineAdapter(Protocol):
+    """What an engine adapter may do besides: keep a deadline by itself where it has a connection.
+
+    Then an offer needs no thread that is given up when the deadline has passed.
+    """
+
+    def offer_at_once(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool:
+        """Do as `offer` on a connection that is there, and return or raise by the deadline.
+
+        Whatever the server does: a reply that trickles in counts as none. False where there is no
+        connection; then nothing was sent, and `offer` is called, which may take any time.
+
+        Raises:
+            EngineError: As `offer`.
+        """
+        ...
+
+
+@runtime_checkable
 class AskableEngineAdapter(Protocol):
     """What an engine adapter may do besides: say whether it still has a message.
 

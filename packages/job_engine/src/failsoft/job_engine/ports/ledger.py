@@ -15,6 +15,7 @@ from failsoft.job_engine.ports.clock import ClockLedger
 from failsoft.job_engine.ports.control import ControlLedger
 from failsoft.job_engine.ports.expiry import ExpiryLedger
 from failsoft.job_engine.ports.flow import FlowLedger
+from failsoft.job_engine.ports.hand_over import HandOverLedger
 from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.ports.keys import KeyLedger
 from failsoft.job_engine.ports.offered import OfferedLedger
@@ -227,7 +228,8 @@ class RescueLedger(Protocol):
         """Return offered jobs whose pickup deadline has passed.
 
         Args:
-            limit: How many at most, of those within reach.
+            limit: How many at most of each engine and queue, the nearest deadline first: what
+                waits at one engine hides nothing of what waits at another.
             reach: Leave out what is not the process's to look into; None leaves out nothing.
         """
         ...
@@ -344,6 +346,7 @@ class Ledger(
     TransactionalLedger,
     ExpiryLedger,
     RescueLedger,
+    HandOverLedger,
     ClockLedger,
     ControlLedger,
     RouteLedger,

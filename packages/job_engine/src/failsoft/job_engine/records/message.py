@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -55,7 +55,13 @@ class Message:
 
     def to_wire(self) -> dict[str, Any]:
         """Return the message as the JSON object that is sent."""
-        return asdict(self)
+        return {
+            "v": self.v,
+            "job_id": self.job_id,
+            "epoch": self.epoch,
+            "kid": self.kid,
+            "mac": self.mac,
+        }
 
     @classmethod
     def from_wire(cls, wire: object) -> "Message":
@@ -100,6 +106,12 @@ class SigningKey:
 
     kid: str
     secret: bytes = field(repr=False)
+    #: Keyed once and copied for each MAC: the key is two blocks of SHA-256.
+    _keyed: hmac.HMAC = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the MAC's beginning."""
+        object.__setattr__(self, "_keyed", hmac.new(self.secret, digestmod=hashlib.sha256))
 
     @classmethod
     def generate(cls) -> "SigningKey":
@@ -118,7 +130,9 @@ class SigningKey:
         # No part can hold a `|`, so no two offers have one text.
         v = str(WITHOUT_NAMESPACE) if namespace is None else f"{VERSION}|{namespace}"
         text = f"{v}|{job_id}|{epoch}|{engine}|{self.kid}"
-        return hmac.new(self.secret, text.encode(), hashlib.sha256).hexdigest()
+        keyed = self._keyed.copy()
+        keyed.update(text.encode())
+        return keyed.hexdigest()
 
 
 class KeyRing:

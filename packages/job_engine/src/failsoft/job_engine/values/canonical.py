@@ -14,10 +14,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+#: Made once: `json.dumps` makes an encoder for each call whose options are not its defaults.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 
 def canonical(value: Any) -> str:
     """Return what JSON can carry as text, the same whatever the order of the keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value)
 
 
 def digest(text: str) -> str:

@@ -13,7 +13,6 @@ from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.roles.pauses import SqlPauses
 from failsoft.ledger.schema.jobs import jobs
-from failsoft.ledger.schema.tables import events
 from failsoft.ledger.upkeep.workers import SqlWorkers
 
 #: How many workers a refusal names.
@@ -37,10 +36,9 @@ def counters(database: Database) -> Counters:
     """Read what grows with every change of a job."""
 
     def work(connection: Connection) -> Counters:
-        of_jobs = select(func.count(), func.coalesce(func.sum(jobs.c.revision), 0))
-        count, revisions = connection.execute(of_jobs.select_from(jobs)).one()
-        history = connection.execute(select(func.count()).select_from(events)).scalar_one()
-        return Counters(count, int(revisions), history)
+        sums = (func.coalesce(func.sum(jobs.c[name]), 0) for name in ("revision", "events"))
+        of_jobs = select(func.count(), *sums).select_from(jobs)
+        return Counters(*map(int, connection.execute(of_jobs).one()))
 
     return database.read(work, limit=database.at_length)
 

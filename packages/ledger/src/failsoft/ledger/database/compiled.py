@@ -6,7 +6,7 @@ the text is kept, and it goes to the driver with the values as they are: whole n
 and None. Errors are SQLAlchemy's all the same; only its statement events are not emitted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from operator import itemgetter
@@ -67,12 +67,29 @@ class CompiledStatement:
         Raises:
             DBAPIError: What the driver raised, as SQLAlchemy would raise it.
         """
-        given: Any = {**self._fixed, **values}
-        if self._in_order:
-            given = self._in_order(given)
+        return self._carry_out(connection, self._given(values), many=False)
+
+    def execute_many(
+        self, connection: AnyConnection, values: Iterable[Mapping[str, Any]]
+    ) -> Outcome:
+        """Execute it once for each of several values; what it returns is not read.
+
+        Raises:
+            DBAPIError: As `execute`.
+        """
+        return self._carry_out(connection, [self._given(each) for each in values], many=True)
+
+    def _given(self, values: Mapping[str, Any]) -> Any:
+        given = {**self._fixed, **values}
+        return self._in_order(given) if self._in_order else given
+
+    def _carry_out(self, connection: AnyConnection, given: Any, *, many: bool) -> Outcome:
         kept = connection.cursor if isinstance(connection, RawConnection) else None
         cursor: Any = kept or connection.connection.cursor()
         try:
+            if many:
+                cursor.executemany(self._text, given)
+                return Outcome((), cursor.rowcount)
             cursor.execute(self._text, given)
             rows = [self._row(each) for each in cursor.fetchall()] if self._row else ()
             outcome = Outcome(rows, cursor.rowcount)
@@ -113,6 +130,13 @@ def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
 def execute(connection: AnyConnection, statement: Statement, values: Mapping[str, Any]) -> Outcome:
     """Execute a statement that lives as long as the process, prepared at its first execution."""
     return _prepared(statement, connection.dialect).execute(connection, values)
+
+
+def execute_many(
+    connection: AnyConnection, statement: Statement, values: Iterable[Mapping[str, Any]]
+) -> Outcome:
+    """Execute such a statement once for each of several values."""
+    return _prepared(statement, connection.dialect).execute_many(connection, values)
 
 
 @lru_cache

@@ -22,6 +22,7 @@ from failsoft.ledger.database.errors import (
     is_transient,
     raise_translated,
 )
+from failsoft.ledger.database.joint import JointWrite, no_joint
 from failsoft.ledger.database.pool import IDLE, LedgerPool
 from failsoft.ledger.database.postgresql import engine as postgresql
 from failsoft.ledger.database.postgresql.listener import Listener
@@ -211,12 +212,22 @@ class Database:
         return self._with_retries(lambda: _done_in(self._writer.begin(), work, point), limit)
 
     def write_one(
-        self, work: Callable[[RawConnection], T], point: str = "", limit: CallLimit | None = None
+        self,
+        work: Callable[[RawConnection], T],
+        point: str = "",
+        limit: CallLimit | None = None,
+        joint: Callable[[], JointWrite[T] | None] = no_joint,
     ) -> T:
         """Run one prepared statement that writes, or what SQLite has in its place.
 
         PostgreSQL answers once instead of three times: the statement is a transaction of its own.
         What takes SQLite several is one transaction here, too, and may be one with other threads'.
+
+        Args:
+            work: Executes the statement.
+            point: Its name among the crash points.
+            limit: What it may take, where that is not what every call may.
+            joint: Returns the same as a part of a statement for several threads, where it can be.
         """
 
         def before() -> None:
@@ -224,7 +235,7 @@ class Database:
                 reached(f"{point}.before")
 
         def once() -> T:
-            result = self._writer.at_once(work, before)
+            result = self._writer.at_once(work, before, joint)
             if point:
                 reached(f"{point}.after")
             return result

@@ -143,10 +143,10 @@ class RawConnection:
         Raises:
             DBAPIError: It failed.
         """
-        driver: Any = self.connection.dbapi_connection
         try:
-            driver.execute(text)
+            self.cursor.execute(text)
         except self.dialect.loaded_dbapi.Error as error:
+            driver: Any = self.connection.dbapi_connection
             raised = as_sqlalchemy(error, text, self.dialect, driver)
             if isinstance(raised, DBAPIError) and raised.connection_invalidated:
                 self.invalidate_all(error)

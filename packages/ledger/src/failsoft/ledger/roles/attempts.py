@@ -33,7 +33,7 @@ from failsoft.ledger.schema.tables import attempts, steps
 from failsoft.ledger.transitions import apply, fenced_writes, limits
 from failsoft.ledger.transitions import uncharge as uncharge_crash
 from failsoft.ledger.transitions.apply import After, Cause, Change
-from failsoft.ledger.transitions.compare_and_set import compare_and_set
+from failsoft.ledger.transitions.compare_and_set import compare_and_set, joint
 from failsoft.ledger.transitions.consequences import wake
 
 _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
@@ -81,7 +81,11 @@ class SqlAttempts(SqlRole):
         """Take an offered job; None if the offer is void (rule 6)."""
         change = _claiming(ticket)
         unlimited = replace(change, guard={**change.guard, **_UNLIMITED})
-        row = self._database.write_one(lambda c: compare_and_set(c, CLAIM, unlimited), "claim")
+        row = self._database.write_one(
+            lambda c: compare_and_set(c, CLAIM, unlimited),
+            "claim",
+            joint=partial(joint, CLAIM, unlimited),
+        )
         if row is not None:
             return rows.claim(row, ticket.worker)
         found = self._database.write(lambda c: _claim_under_limits(c, ticket, change), "claim")
@@ -102,7 +106,8 @@ class SqlAttempts(SqlRole):
     def record(self, claim: Claim, step: StepRecord) -> None:
         """Record a finished step after the fence, in its transaction (rules 7 and 9)."""
         work = partial(fenced_writes.record_step, claim=claim, step=step)
-        if not self._database.write_one(work, "step"):
+        joined = partial(fenced_writes.joint_step, claim, step)
+        if not self._database.write_one(work, "step", joint=joined):
             raise Fenced
 
     def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
@@ -130,7 +135,9 @@ class SqlAttempts(SqlRole):
         if conclusion.step is None and conclusion.wait is None:
             change = _concluding(claim, conclusion)
             row = self._database.write_one(
-                lambda c: apply.apply_alone(c, conclusion.transition, change), "conclude"
+                lambda c: apply.apply_alone(c, conclusion.transition, change),
+                "conclude",
+                joint=partial(apply.joint_alone, conclusion.transition, change),
             )
             if row is not None:
                 return JobState(row.state)

@@ -10,6 +10,7 @@ from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.transitions import insert
 from failsoft.ledger.transitions.insert import record
+from failsoft.ledger.transitions.insert_many import insert_many, is_plain
 from failsoft.ledger.transitions.precedence import lock_many, order_of
 
 
@@ -39,11 +40,18 @@ class SqlRecording(SqlRole):
 
         def work(connection: Connection) -> list[tuple[JobRecord, bool]]:
             lock_many(connection, given)
-            found = {n: record(connection, *jobs[n], self._actor) for n in order}
+            new = insert_many(connection, [jobs[n] for n in plain], self._actor)
+            found = {n: (new[given[n].id], True) for n in plain if given[n].id in new}
+            # What is left has keys, or an id that is taken.
+            for n in order:
+                if n not in found:
+                    found[n] = record(connection, *jobs[n], self._actor)
             if not all(is_new for _, is_new in found.values()):
                 expect_replicated(connection)
             return [found[n] for n in range(len(jobs))]
 
         given = [job for job, _ in jobs]
         order = order_of(given)
+        first = {given[n].id: n for n in reversed(order)}
+        plain = [n for n in order if is_plain(given[n]) and first[given[n].id] == n]
         return self._database.write(work, "dispatch", self._database.at_length)

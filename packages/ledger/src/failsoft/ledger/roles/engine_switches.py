@@ -15,7 +15,7 @@ from failsoft.ledger.database.compiled import AnySelect
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, now_us
-from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.jobs import by_itself, in_state, jobs
 from failsoft.ledger.schema.tables import info
 
 _KEY = "engine-disabled-"
@@ -29,10 +29,11 @@ _NOW = select(now_us())
 
 def _of_engine(state: JobState) -> AnySelect:
     # One state each, as the partial indexes have them.
+    queue = by_itself(jobs.c.queue)
     return (
-        select(literal(str(state)).label("state"), jobs.c.queue, func.count().label("jobs"))
-        .where(jobs.c.state == state, jobs.c.engine == bindparam("engine"))
-        .group_by(jobs.c.queue)
+        select(literal(str(state)).label("state"), queue.label("queue"), func.count().label("jobs"))
+        .where(in_state(state), jobs.c.engine == bindparam("engine"))
+        .group_by(queue)
     )
 
 

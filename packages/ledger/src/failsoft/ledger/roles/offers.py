@@ -24,9 +24,10 @@ from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
-from failsoft.ledger.transitions import apply, compare_and_set, limits, statements
+from failsoft.ledger.transitions import apply, compare_and_set, limits
 from failsoft.ledger.transitions.apply import After, Cause, Change
 from failsoft.ledger.transitions.consequences import invoked_jobs
+from failsoft.ledger.transitions.insert_many import insert_tries
 
 #: How an offer is made, by the state the job was seen in.
 _OFFERS: dict[JobState, Transition] = {
@@ -70,7 +71,7 @@ class SqlOffers(SqlRole):
         """Keep what became of offers: pairs of job id and try."""
         if tries:
             values = [_noted(job_id, attempt) for job_id, attempt in tries]
-            self._database.write(lambda c: c.execute(statements.insert_try(c.dialect.name), values))
+            self._database.write(lambda connection: insert_tries(connection, values))
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
         """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""

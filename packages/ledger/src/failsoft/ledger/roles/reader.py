@@ -1,10 +1,9 @@
 """What people and programs read of the ledger."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Unpack
 
-from sqlalchemy import ColumnElement, Select, String, Table, cast, func, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ColumnElement, Select, Table, select
 
 from failsoft.job_engine.errors import JobNotFoundError
 from failsoft.job_engine.policies.limits import Limits, LimitUse
@@ -19,11 +18,17 @@ from failsoft.job_engine.records.job import (
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.role import SqlRole
+from failsoft.ledger.roles import lists
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, steps
+from failsoft.ledger.transitions import counts, remembered_keys
 from failsoft.ledger.transitions import limits as limit_writes
-from failsoft.ledger.transitions import remembered_keys
+
+#: In one statement: between two of them the job would go on.
+_HISTORY = select(jobs.c.id, jobs.c.created_at, jobs.c.history, *events.c).select_from(
+    jobs.outerjoin(events, events.c.job_id == jobs.c.id)
+)
 
 
 class SqlReader(SqlRole):
@@ -41,9 +46,8 @@ class SqlReader(SqlRole):
 
     def list_jobs(self, *, limit: int = 50, **wanted: Unpack[JobFilter]) -> Sequence[JobRecord]:
         """Return jobs, the newest first."""
-        newest = select(*jobs.c).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
-        statement = newest.where(*_chosen(wanted, is_sqlite=self._database.is_sqlite))
-        return [rows.job_record(row) for row in self._all(statement)]
+        found = self._all(lists.newest(wanted, limit, is_sqlite=self._database.is_sqlite))
+        return [rows.job_record(row) for row in found]
 
     def find_ids(self, beginning: str, limit: int) -> Sequence[str]:
         """Return the ids of jobs that begin so, in their order."""
@@ -68,7 +72,8 @@ class SqlReader(SqlRole):
 
     def events(self, job_id: str) -> Sequence[HistoryEntry]:
         """Return the history, the first event first."""
-        return [rows.event_record(row) for row in self._of_job(events, job_id, events.c.n)]
+        found = self._all(_HISTORY.where(jobs.c.id == job_id))
+        return rows.history(found[0], [row for row in found if row.n is not None]) if found else ()
 
     def limit_uses(self, limits: Limits) -> Sequence[LimitUse]:
         """Return how much of the room is taken that the limits of a job leave."""
@@ -76,33 +81,10 @@ class SqlReader(SqlRole):
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
-        statement = select(jobs.c.state, func.count().label("jobs")).group_by(jobs.c.state)
-        return {JobState(row.state): row.jobs for row in self._all(statement)}
+        return self._database.read(counts.by_state)
 
     def _of_job(self, table: Table, job_id: str, order: ColumnElement[int]) -> Sequence[AnyRow]:
         return self._all(select(*table.c).where(table.c.job_id == job_id).order_by(order))
 
     def _all(self, statement: Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
         return self._database.read(lambda connection: connection.execute(statement).all())
-
-
-def _chosen(wanted: JobFilter, *, is_sqlite: bool) -> Iterator[ColumnElement[bool]]:
-    if states := wanted.get("states"):
-        yield jobs.c.state.in_(states)
-    columns = {"queue": jobs.c.queue, "name": jobs.c.name, "key": jobs.c.idempotency_key}
-    for name, column in columns.items():
-        if (value := wanted.get(name)) is not None:
-            yield column == value
-    if (since := wanted.get("since")) is not None:
-        yield jobs.c.created_at >= since
-    if (until := wanted.get("until")) is not None:
-        yield jobs.c.created_at < until
-    if (tag := wanted.get("tag")) is not None:
-        yield _has_tag(tag, is_sqlite=is_sqlite)
-
-
-def _has_tag(tag: str, *, is_sqlite: bool) -> ColumnElement[bool]:
-    if not is_sqlite:
-        return cast(jobs.c.tags, JSONB).contains([tag])
-    tags = func.json_each(jobs.c.tags).table_valued("value")
-    return select(tags.c.value).where(cast(tags.c.value, String) == tag).exists()

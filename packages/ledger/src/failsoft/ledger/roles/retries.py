@@ -16,7 +16,7 @@ from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
-from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.jobs import by_itself, in_state, jobs
 from failsoft.ledger.schema.tables import receipts, steps
 from failsoft.ledger.transitions.compare_and_set import Cause, append_event, event_of
 from failsoft.ledger.transitions.insert import holder_of, insert_retry
@@ -40,13 +40,13 @@ class SqlManualRetries(SqlRole):
         """Return the ids of failed jobs without a retry, the oldest first."""
         again = jobs.alias("again")
         conditions: list[ColumnElement[bool]] = [
-            jobs.c.state == JobState.FAILED,
+            in_state(JobState.FAILED),
             ~select(literal(1)).where(again.c.retry_of == jobs.c.id).exists(),
         ]
         if wanted.name is not None:
-            conditions.append(jobs.c.name == wanted.name)
+            conditions.append(by_itself(jobs.c.name) == wanted.name)
         if wanted.queue is not None:
-            conditions.append(jobs.c.queue == wanted.queue)
+            conditions.append(by_itself(jobs.c.queue) == wanted.queue)
         if wanted.since is not None:
             conditions.append(jobs.c.finished_at >= now_us() - microseconds(wanted.since))
         oldest_first = select(jobs.c.id).where(*conditions).order_by(jobs.c.finished_at, jobs.c.id)

@@ -1,13 +1,12 @@
 """The rules that share jobs among engines, and what became of a share."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    and_,
     bindparam,
     case,
     delete,
@@ -19,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from failsoft.job_engine.ports.clock import SLACK
+from failsoft.job_engine.records.job import HistoryEntry
 from failsoft.job_engine.records.routing.deliveries import OFFERS, OfferFacts, deliveries
 from failsoft.job_engine.records.routing.guard import Delivery, Guard, Trip
 from failsoft.job_engine.records.routing.rule import KINDS, RouteKind, RouteRule
@@ -27,11 +27,19 @@ from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us, stored
+from failsoft.ledger.schema import packed_events
 from failsoft.ledger.schema.jobs import jobs
-from failsoft.ledger.schema.tables import attempts, events, routes
+from failsoft.ledger.schema.tables import attempts, routes
+from failsoft.ledger.transitions.histories import histories
 
 _NOW = select(now_us())
-_again = events.alias("again")
+#: What is read of a job that an engine may have been offered.
+_RECENT = (
+    *("id", "name", "queue", "tags", "engines", "state", "epoch"),
+    *("created_at", "events", "history"),
+)
+#: Of how many jobs the attempts are read at once.
+_AT_ONCE = 500
 _ONE = (routes.c.kind == bindparam("at_kind"), routes.c.name == bindparam("at_name"))
 _HOLDS: ColumnElement[bool] = or_(routes.c.until.is_(None), routes.c.until > now_us())
 _ALL = (
@@ -91,13 +99,14 @@ class SqlRoutes(SqlRole):
     def deliveries(self, rule: RouteRule, engine: str, newest: int) -> Sequence[Delivery]:
         """Return what became of an engine's offers of the jobs that a rule matches."""
 
-        def work(connection: Connection) -> tuple[Sequence[AnyRow], datetime]:
+        def work(connection: Connection) -> tuple[Sequence[OfferFacts], datetime]:
             now = instant(connection.execute(_NOW).scalar_one())
-            return connection.execute(_offers(rule, engine, newest)).all(), now
+            found = connection.execute(_recent(rule, engine, newest)).all()
+            matching = [row for row in found if _matches(rule, row)]
+            return list(_offers(connection, matching, engine)), now
 
-        rows, now = self._database.read(work)
-        facts = (_facts(row) for row in rows)
-        return deliveries((each for each in facts if _matches(rule, each)), engine, now)
+        offers, now = self._database.read(work)
+        return deliveries(offers, engine, now)
 
     def trip_route(self, seen: RouteRule, trip: Trip) -> RouteRule | None:
         """Take a share away; None if the rule is no longer as it was seen (rule 4)."""
@@ -194,66 +203,68 @@ def _trip(fields: Mapping[str, Any]) -> Trip:
     return Trip(fields["engine"], fields["reason"], at, until)
 
 
-def _offers(rule: RouteRule, engine: str, newest: int) -> Any:
-    """Select an engine's offers of the newest jobs that a rule may match, with what followed."""
+def _recent(rule: RouteRule, engine: str, newest: int) -> Any:
+    """Select those of the newest jobs that a rule may match and an engine may have been offered."""
     # Limited first: however few of the jobs a rule matches, a look costs the same.
     recent = (
-        select(
-            *(jobs.c[name] for name in ("id", "name", "queue", "tags", "engines", "state")),
-            jobs.c.epoch.label("job_epoch"),
-        )
+        select(*(jobs.c[name] for name in _RECENT))
         .where(jobs.c.created_at >= rule.since)
         .order_by(jobs.c.created_at.desc())
         .limit(newest)
         .subquery()
     )
     columns = {"job": recent.c.name, "queue": recent.c.queue}
-    its_attempt = (attempts.c.job_id == events.c.job_id) & (attempts.c.epoch == events.c.epoch)
-    made_again = and_(
-        _again.c.job_id == events.c.job_id,
-        _again.c.epoch == events.c.epoch + 1,
-        _again.c.kind == REOFFER.name,
-    )
-    return (
-        select(
-            *recent.c,
-            *(events.c[name] for name in ("epoch", "detail", "at")),
-            attempts.c.started_at,
-            attempts.c.outcome,
-            _again.c.detail.label("again"),
-        )
-        .select_from(
-            recent.join(events, events.c.job_id == recent.c.id)
-            .outerjoin(attempts, its_attempt)
-            .outerjoin(_again, made_again)
-        )
-        .where(
-            columns[rule.kind] == rule.name if rule.kind in columns else true(),
-            recent.c.engines == "[]",
-            events.c.kind.in_(OFFERS),
-            events.c.state == JobState.OFFERED,
-            # As the JSON of the detail has it; what is found so is compared as a value, too.
-            events.c.detail.contains(json.dumps({"engine": engine})[1:-1], autoescape=True),
-        )
+    # As JSON has it; what is found so is compared as a value, too.
+    named = recent.c.history.contains(json.dumps(engine), autoescape=True)
+    elsewhere = or_(recent.c.history.is_(None), recent.c.events > packed_events.MOST)
+    return select(*recent.c).where(
+        columns[rule.kind] == rule.name if rule.kind in columns else true(),
+        recent.c.engines == "[]",
+        or_(named, elsewhere),
     )
 
 
-def _facts(row: AnyRow) -> OfferFacts:
+def _offers(connection: Connection, found: Sequence[AnyRow], engine: str) -> Iterator[OfferFacts]:
+    """Read the offers of some jobs to an engine, with the attempts that they led to."""
+    happened, tried = histories(connection, found), _attempts(connection, found)
+    for job in found:
+        again = {each.epoch: each for each in happened[job.id] if each.kind == REOFFER.name}
+        for offer in happened[job.id]:
+            is_offer = offer.kind in OFFERS and offer.state is JobState.OFFERED
+            if is_offer and offer.detail.get("engine") == engine:
+                attempt = tried.get((job.id, offer.epoch))
+                yield _facts(job, offer, attempt, again.get(offer.epoch + 1))
+
+
+def _attempts(connection: Connection, found: Sequence[AnyRow]) -> Mapping[tuple[str, int], AnyRow]:
+    wanted = [attempts.c[n] for n in ("job_id", "epoch", "started_at", "outcome")]
+    ids = [row.id for row in found]
+    tried: dict[tuple[str, int], AnyRow] = {}
+    for first in range(0, len(ids), _AT_ONCE):
+        among = attempts.c.job_id.in_(ids[first : first + _AT_ONCE])
+        for row in connection.execute(select(*wanted).where(among)):
+            tried[row.job_id, row.epoch] = row
+    return tried
+
+
+def _facts(
+    job: AnyRow, offer: HistoryEntry, attempt: AnyRow | None, again: HistoryEntry | None
+) -> OfferFacts:
     return OfferFacts(
-        row.id,
-        row.name,
-        row.queue,
-        tuple(json.loads(row.tags)),
-        JobState(row.state),
-        row.job_epoch,
-        row.epoch,
-        json.loads(row.detail).get("engine") or "",
-        row.at,
-        row.started_at,
-        row.outcome,
-        None if row.again is None else str(json.loads(row.again).get("reason") or ""),
+        job.id,
+        job.name,
+        job.queue,
+        tuple(json.loads(job.tags)),
+        JobState(job.state),
+        job.epoch,
+        offer.epoch,
+        offer.detail["engine"],
+        offer.at,
+        None if attempt is None else attempt.started_at,
+        None if attempt is None else attempt.outcome,
+        None if again is None else str(again.detail.get("reason") or ""),
     )
 
 
-def _matches(rule: RouteRule, offer: OfferFacts) -> bool:
-    return rule.kind != "tag" or rule.name in offer.tags
+def _matches(rule: RouteRule, job: AnyRow) -> bool:
+    return rule.kind != "tag" or rule.name in json.loads(job.tags)

@@ -13,10 +13,12 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    literal_column,
     or_,
     text,
 )
 
+from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.timestamps import Instant
 from failsoft.ledger.schema.columns import (
     CLUSTERED,
@@ -96,6 +98,8 @@ jobs: Table = Table(
     Column("idempotency_root", JOB_ID),
     # Of the payload; a worker whose definition is older leaves it to another.
     Column("version", Integer, nullable=False, server_default=text("1")),
+    # Its first events; NULL where all of them are rows of their own (see `packed_events`).
+    Column("history", Text),
     **CLUSTERED,
 )
 
@@ -122,7 +126,6 @@ UNIQUE_HELD = (
     " OR (unique_scope = 'unbegun' AND started_at IS NULL AND finished_at IS NULL))"
 )
 _partial("unique", UNIQUE_HELD, "name", "unique_key", unique=True)
-_partial("due", "state = 'scheduled'", "run_at")
 LIMIT_COLUMNS = (
     "concurrency_key",
     "concurrency_limit",
@@ -138,13 +141,13 @@ _UNDER_LIMITS = "(concurrency_key IS NOT NULL OR rate_key IS NOT NULL)"
 _partial("limited", f"state = 'scheduled' AND {_UNDER_LIMITS}", "run_at")
 for _key in ("concurrency_key", "rate_key"):
     _partial(_key, f"{_key} IS NOT NULL AND finished_at IS NULL", _key, "state")
-_partial("unclaimed", "state = 'offered'", "pickup_by")
+#: What waits at an engine, in the order in which it was offered there.
+_partial("pickups", "state = 'offered'", "engine", "queue", "pickup_by")
 #: For an engine whose offers are taken from here, in the order in which its workers take them.
 _partial(
     *("offered", "state = 'offered'"),
     *("engine", "queue", jobs.c.priority.desc(), "created_at"),
 )
-_partial("running", "state = 'running'", "id")
 _partial(
     "expiring",
     "expires_at IS NOT NULL AND started_at IS NULL AND finished_at IS NULL",
@@ -153,4 +156,37 @@ _partial(
 _partial("awaiting", "awaits IS NOT NULL", "awaits")
 _partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
 _partial("retry_of", "retry_of IS NOT NULL", "retry_of")
+_partial("due", "state = 'scheduled'", "run_at")
+#: For a scheduler: however many jobs are due, the first of each priority are found at once.
+UNLIMITED = "state = 'scheduled' AND concurrency_key IS NULL AND rate_key IS NULL"
+_partial("by_priority", UNLIMITED, "priority", "run_at", "queue", "name")
+# The jobs of each state that few are in, for lists and counts: whatever those look at stands in the
+# index. The state does, too, although the condition says it: SQLite reads the row for it otherwise.
+for _state in ("scheduled", "offered", "running", "held", "failed", "cancelled"):
+    _partial(
+        *(f"in_{_state}", f"state = '{_state}'"),
+        *("created_at", "state", "queue", "name", "engine"),
+    )
+_partial("dead", "state = 'failed'", "finished_at", "state", "queue", "name")
+_partial("tagged", "tags <> '[]'", "created_at")
+#: Whether a job is open and may run on some engines only.
+IS_PINNED = "engines <> '[]' AND finished_at IS NULL"
+_partial("pinned", IS_PINNED, "queue")
 Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)
+#: For lists of a queue and of a name, too: there are few pairs of the two (see `roles.lists`).
+Index(f"ix_{PREFIX}jobs_of_queue", jobs.c.queue, jobs.c.name, jobs.c.created_at)
+
+
+def by_itself(column: ColumnElement[str]) -> ColumnElement[str]:
+    """Return what is equal to a column of text and is in no index.
+
+    Where few jobs are in a state, the index of those is to be gone through. SQLite would take the
+    one of all jobs of a queue or a name, and read each of their rows for the state.
+    """
+    return column.concat(literal_column("''"))
+
+
+def in_state(state: JobState) -> ColumnElement[bool]:
+    """Say that a job is in a state, so that the index of its jobs is used."""
+    # No parameter: a plan that is made once for all values would not know the index fits.
+    return jobs.c.state == literal_column(f"'{state}'")

@@ -1,9 +1,10 @@
 """Rows of the ledger as the values of the job engine."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from failsoft.job_engine.policies.limits import NO_LIMITS, Limit, Limits
@@ -28,11 +29,14 @@ from failsoft.job_engine.records.schedules import ScheduleRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.timestamps import instant, microseconds
+from failsoft.ledger.schema import packed_events
 
 
 def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
     """Return the record of a job that was just inserted; the row has its times as integers."""
     run_at, pickup_by = row.run_at, row.pickup_by
+    expires = job.expires_at is not None or job.expires_in is not None
+    is_held_for_a_period = job.unique is not None and job.unique.period is not None
     return JobRecord(
         id=job.id,
         name=job.name,
@@ -52,18 +56,13 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         created_at=instant(row.created_at),
         run_at=None if run_at is None else instant(run_at),
         pickup_by=None if pickup_by is None else instant(pickup_by),
-        expires_at=_if_returned(row, "expires_at"),
+        # Only what was set is read back.
+        expires_at=instant(row.expires_at) if expires else None,
         unique_key=job.unique.key if job.unique else None,
         unique_scope=job.unique.scope if job.unique else None,
-        unique_until=_if_returned(row, "unique_until"),
+        unique_until=instant(row.unique_until) if is_held_for_a_period else None,
         limits=job.limits,
     )
-
-
-def _if_returned(row: AnyRow, column: str) -> datetime | None:
-    # Only what was set is read back.
-    value = getattr(row, column, None)
-    return None if value is None else instant(value)
 
 
 def limits(row: AnyRow) -> Limits:
@@ -140,6 +139,21 @@ def job_record(row: AnyRow) -> JobRecord:
     return JobRecord(**values, **{name: read(row) for name, read in _READ.items()})
 
 
+def handed_over(seen: JobRecord, row: AnyRow) -> JobRecord:
+    """Return a job as it was seen, with what its hand-over changed."""
+    return replace(
+        seen,
+        state=JobState(row.state),
+        engine=row.engine,
+        epoch=row.epoch,
+        revision=row.revision,
+        handoffs=row.handoffs,
+        pickups_missed=row.pickups_missed,
+        run_at=row.run_at,
+        pickup_by=row.pickup_by,
+    )
+
+
 def claim(row: AnyRow, worker: str) -> Claim:
     """Read the claim that a claimed row of `jobs` stands for."""
     return Claim(
@@ -214,18 +228,17 @@ def event_record(row: AnyRow) -> HistoryEntry:
     )
 
 
-def event_of_job(row: AnyRow) -> HistoryEntry:
-    """Read an event that was joined to its job; its actor, state and epoch are not among it."""
-    return HistoryEntry(
-        row.id,
-        row.event_n,
-        row.event_at,
-        "",
-        row.event_kind,
-        JobState(row.state),
-        row.epoch,
-        json.loads(row.event_detail),
-    )
+def history(job: AnyRow, others: Iterable[AnyRow]) -> Sequence[HistoryEntry]:
+    """Read the events of a row of `jobs`: those that stand in it, and its rows of `events`.
+
+    Raises:
+        ValueError: One cannot be read.
+    """
+    found = [
+        *packed_events.unpacked(job.id, job.created_at, job.history),
+        *map(event_record, others),
+    ]
+    return sorted(found, key=attrgetter("n"))
 
 
 def worker_record(row: AnyRow) -> WorkerRecord:

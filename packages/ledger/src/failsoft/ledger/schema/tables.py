@@ -40,6 +40,7 @@ __all__ = [
     "metadata",
     "outbox",
     "pauses",
+    "pruned",
     "rate_starts",
     "receipts",
     "routes",
@@ -261,6 +262,14 @@ aggregates: Table = Table(
     Column("outcome", String(16), primary_key=True),
     # Several rows for one counter, so that jobs which end together do not wait for one row.
     Column("shard", Integer, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+#: How many of the jobs that `aggregates` counts are gone.
+pruned: Table = Table(
+    f"{PREFIX}pruned",
+    metadata,
+    Column("state", String(16), primary_key=True),
     Column("count", BigInteger, nullable=False),
 )
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import CANCEL, JobState, Transition
 from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.joint import JointWrite
 from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.database.timestamps import microseconds
 from failsoft.ledger.transitions import statements
@@ -20,6 +21,7 @@ from failsoft.ledger.transitions.compare_and_set import (
     Cause,
     Change,
     compare_and_set,
+    joint,
 )
 from failsoft.ledger.transitions.consequences import on_end
 
@@ -36,9 +38,18 @@ def apply(connection: Connection, transition: Transition, change: Change) -> Any
 
 def apply_alone(raw: RawConnection, transition: Transition, change: Change) -> AnyRow | None:
     """Try the transition of a job whose end sets nothing off; None also if it would."""
+    return compare_and_set(raw, transition, _alone(transition, change))
+
+
+def joint_alone(transition: Transition, change: Change) -> JointWrite[AnyRow | None] | None:
+    """Return the same as a part of a statement for several attempts; see `joint`."""
+    return joint(transition, _alone(transition, change))
+
+
+def _alone(transition: Transition, change: Change) -> Change:
     if transition.target.is_terminal:
-        change = replace(change, guard={**change.guard, "is_alone": True})
-    return compare_and_set(raw, transition, change)
+        return replace(change, guard={**change.guard, "is_alone": True})
+    return change
 
 
 def cancel(connection: Connection, job_id: str, actor: str) -> AnyRow | None:

@@ -1,7 +1,7 @@
 """One change of a job's state: the compare-and-set of a transition, and its event."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,10 @@ from sqlalchemy import Connection
 
 from failsoft.job_engine.records.states import CLAIM, Fence, Transition
 from failsoft.ledger.database.compiled import AnyConnection, AnyRow, Statement, execute
+from failsoft.ledger.database.joint import JointWrite
+from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.database.timestamps import microseconds, stored
+from failsoft.ledger.schema import packed_events
 from failsoft.ledger.transitions import counters, postgresql, statements
 
 
@@ -60,8 +63,7 @@ def compare_and_set(
     Returns:
         The changed row, or None if the job is not as it was seen.
     """
-    spans = {name: value for name, value in change.values.items() if isinstance(value, After)}
-    bounds = {name: value.at_most for name, value in spans.items() if value.at_most}
+    spans, bounds = _spans(change)
     statement = statements.compare_and_set(
         transition,
         frozenset(change.guard),
@@ -69,11 +71,7 @@ def compare_and_set(
         frozenset(spans),
         bounded=frozenset(bounds),
     )
-    parameters = {f"at_{name}": value for name, value in change.guard.items()}
-    parameters |= {f"to_{name}": value for name, value in change.values.items()}
-    parameters |= {f"to_{name}": microseconds(value.span) for name, value in spans.items()}
-    parameters |= {f"by_{name}": stored(moment) for name, moment in bounds.items()}
-    parameters["at_id"] = change.job_id
+    parameters = _parameters(transition, change, spans, bounds)
     if connection.dialect.name == "postgresql":
         parameters |= {"at_job": change.job_id, "to_outcome": transition.name}
         parameters |= {"to_shard": counters.any_shard()}
@@ -85,6 +83,60 @@ def compare_and_set(
     if row is not None:
         _note(connection, transition, change, row)
     return row
+
+
+def joint(transition: Transition, change: Change) -> JointWrite[AnyRow | None] | None:
+    """Return a transition of an attempt as a part of a statement that makes several.
+
+    None where it keeps an error or a bounded moment, which few do.
+    """
+    spans, bounds = _spans(change)
+    if change.error is not None or bounds:
+        return None
+    shape = (frozenset(change.guard), frozenset(change.values), frozenset(spans))
+    given = {
+        name: _plain(value)
+        for name, value in _parameters(transition, change, spans, bounds).items()
+    }
+    given |= event_detail(transition.name, change.cause)
+    return JointWrite(
+        (transition.name, *shape),
+        change.job_id,
+        given,
+        lambda raw, rows: _together(raw, postgresql.change_many(transition, *shape), rows),
+    )
+
+
+def _together(
+    raw: RawConnection, statement: Statement, given: Sequence[Mapping[str, Any]]
+) -> Mapping[str, AnyRow]:
+    # Sorted: what several transactions change one after the other, as counters, is locked alike.
+    ordered = sorted(given, key=lambda each: each["at_id"])
+    values = {"rows": json.dumps(ordered), "most": len(ordered), "to_shard": counters.any_shard()}
+    return {row.id: row for row in execute(raw, statement, values).rows}
+
+
+def _spans(change: Change) -> tuple[Mapping[str, After], Mapping[str, datetime]]:
+    """Return the values that count from now, and the moments that they end at."""
+    spans = {name: value for name, value in change.values.items() if isinstance(value, After)}
+    return spans, {name: value.at_most for name, value in spans.items() if value.at_most}
+
+
+def _parameters(
+    transition: Transition,
+    change: Change,
+    spans: Mapping[str, After],
+    bounds: Mapping[str, datetime],
+) -> dict[str, Any]:
+    parameters = {f"at_{name}": value for name, value in change.guard.items()}
+    parameters |= {f"to_{name}": value for name, value in change.values.items()}
+    parameters |= {f"to_{name}": microseconds(value.span) for name, value in spans.items()}
+    parameters |= {f"by_{name}": stored(moment) for name, moment in bounds.items()}
+    parameters["at_id"] = change.job_id
+    parameters["packed"] = packed_events.rest(
+        transition.target, transition.name, change.cause.actor, change.cause.detail
+    )
+    return parameters
 
 
 def _executed(
@@ -106,7 +158,10 @@ def _plain(value: object) -> object:
 
 
 def _note(connection: AnyConnection, transition: Transition, change: Change, row: AnyRow) -> None:
-    """Note the attempt that a transition begins or ends, append its event, count a job's end."""
+    """Note the attempt that a transition begins or ends, append its event, count a job's end.
+
+    An event that is packed is in the row by now.
+    """
     if transition is CLAIM:
         begun = {name: getattr(row, name) for name in ("epoch", "claim_id", "engine")}
         begun |= {"job_id": row.id, "worker": change.cause.actor}
@@ -119,7 +174,8 @@ def _note(connection: AnyConnection, transition: Transition, change: Change, row
         ended = {"name": row.name, "queue": row.queue, "engine": row.engine or ""}
         ended |= {"outcome": row.state, "shard": counters.any_shard()}
         execute(connection, counters.count_end(connection.dialect.name), ended)
-    append_event(connection, event_of(row), transition.name, change.cause)
+    if not row.is_packed:
+        append_event(connection, event_of(row), transition.name, change.cause)
 
 
 def _error_of(change: Change) -> dict[str, Any]:

@@ -34,3 +34,10 @@ def count_end(dialect: str, ended: AnySelect | None = None) -> AnyInsert:
         statement = statement.from_select([*_KEY, "count"], ended)
     more = {"count": aggregates.c.count + 1}
     return statement.on_conflict_do_update(index_elements=_KEY, set_=more)
+
+
+def count_ends(ended: AnySelect) -> AnyInsert:
+    """Add to the counters of jobs that ended, of what returns their keys and how many did."""
+    statement = insert_into("postgresql", aggregates).from_select([*_KEY, "count"], ended)
+    more = {"count": aggregates.c.count + statement.excluded.count}
+    return statement.on_conflict_do_update(index_elements=_KEY, set_=more)

@@ -1,5 +1,7 @@
 """The writes of an attempt, each behind the fence: the proof of its authority (rules 7 and 12)."""
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -7,6 +9,8 @@ from sqlalchemy import Connection
 from failsoft.job_engine.attempt.interrupts import Fenced
 from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
 from failsoft.ledger.database.compiled import AnyConnection, execute
+from failsoft.ledger.database.joint import JointWrite
+from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.transitions import postgresql, statements
 
 
@@ -57,6 +61,22 @@ def record_step(connection: AnyConnection, claim: Claim, step: StepRecord) -> bo
         return True
     # It was recorded before, and the reply lost; or another attempt has the authority.
     return execute(connection, statements.HELD, seen).one_or_none() is not None
+
+
+def joint_step(claim: Claim, step: StepRecord) -> JointWrite[bool] | None:
+    """Return the same as a part of a statement that records steps of several attempts.
+
+    None of a `once` step: it takes the place of its intent.
+    """
+    if step.kind is StepKind.ONCE:
+        return None
+    seen = {"at_id": claim.job_id, "at_epoch": claim.epoch, "at_claim_id": claim.claim_id}
+    return JointWrite("step", claim.job_id, seen | _values_of(claim, step), _record_steps)
+
+
+def _record_steps(raw: RawConnection, given: Sequence[Mapping[str, Any]]) -> Mapping[str, bool]:
+    values = {"rows": json.dumps(given), "most": len(given)}
+    return {row.id: True for row in execute(raw, postgresql.RECORD_STEPS, values).rows}
 
 
 def insert_step(connection: AnyConnection, claim: Claim, step: StepRecord) -> None:

@@ -4,26 +4,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, select, text, update
 
 from failsoft.job_engine.policies.uniqueness import UniqueKey, UniqueScope
-from failsoft.job_engine.ports.clock import spans_of_dispatch
+from failsoft.job_engine.ports.clock import DISPATCH, spans_of_dispatch
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyConnection, AnyRow, execute
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import microseconds, now_us, stored
-from failsoft.ledger.schema import rows
+from failsoft.ledger.schema import packed_events, rows
 from failsoft.ledger.schema.jobs import UNIQUE_HELD, jobs
 from failsoft.ledger.transitions import postgresql, remembered_keys, statements
-from failsoft.ledger.transitions.compare_and_set import (
-    Cause,
-    append_event,
-    event_detail,
-    event_of,
-)
+from failsoft.ledger.transitions.compare_and_set import event_of
 
 
 def insert_job(
@@ -34,6 +31,16 @@ def insert_job(
     Returns:
         The new job; None if its id or its idempotency key is taken, or remembered.
     """
+    extras = extras_of(job)
+    insert = _Insert(plan is not None, frozenset(extras))
+    values = values_of(job, plan) | extras
+    values |= {} if job.key_for is None else remembered_keys.key_of(job)
+    row = _insert_with_event(connection, values, first_event(job, plan, actor), insert)
+    return None if row is None else rows.new_record(job, plan, row)
+
+
+def values_of(job: NewJob, plan: OfferPlan | None) -> dict[str, Any]:
+    """Return what the ledger keeps of every new job."""
     values: dict[str, Any] = {
         "id": job.id,
         "name": job.name,
@@ -48,22 +55,35 @@ def insert_job(
         "follow_ups": job.follow_ups,
         "waits_for": job.waits_for,
     }
-    extras = _extras(job)
     if plan is not None:
-        values |= {"engine": plan.engine, "wait": microseconds(plan.pickup)}
+        values["engine"] = plan.engine
+        values["wait"] = microseconds(plan.pickup)
     else:
-        run_at = None if job.run_at is None else stored(job.run_at)
-        wait = None if job.waits_for else microseconds(job.delay or timedelta(0))
-        values |= {"run_at": run_at, "wait": wait}
-    detail: dict[str, Any] = {"engine": plan.engine, "reason": plan.reason} if plan else {}
-    detail |= spans_of_dispatch(job, offered=plan is not None)
-    cause, insert = Cause(actor, detail), _Insert(plan is not None, frozenset(extras))
-    values |= {} if job.key_for is None else remembered_keys.key_of(job)
-    row = _insert_with_event(connection, values | extras, cause, insert)
-    return None if row is None else rows.new_record(job, plan, row)
+        values["run_at"] = None if job.run_at is None else stored(job.run_at)
+        values["wait"] = None if job.waits_for else microseconds(job.delay or timedelta(0))
+    return values
 
 
-def _extras(job: NewJob) -> dict[str, Any]:
+def first_event(job: NewJob, plan: OfferPlan | None, actor: str) -> dict[str, str]:
+    """Return what the event of a dispatch says, for a row of its own and as `history`."""
+    state = JobState.SCHEDULED if plan is None else JobState.OFFERED
+    offer = () if plan is None else (("engine", plan.engine), ("reason", plan.reason))
+    spans = spans_of_dispatch(job, offered=plan is not None)
+    return dict((_first_event if not spans else _made)(state, actor, (*offer, *spans.items())))
+
+
+def _made(state: JobState, actor: str, detail: tuple[tuple[str, Any], ...]) -> Mapping[str, str]:
+    told = dict(detail)
+    packed = packed_events.first(state, actor, told)
+    return {"kind": DISPATCH, "actor": actor, "detail": json.dumps(told), "history": packed}
+
+
+#: Nearly all dispatches of a process say the same.
+_first_event = lru_cache(_made)
+
+
+def extras_of(job: NewJob) -> dict[str, Any]:
+    """Return what the ledger keeps of few new jobs: only what this one has."""
     extras: dict[str, Any] = {}
     if job.expires_in is not None:
         extras["expires_in"] = microseconds(job.expires_in)
@@ -86,18 +106,17 @@ class _Insert:
 
 
 def _insert_with_event(
-    connection: AnyConnection, values: Mapping[str, Any], cause: Cause, insert: _Insert
+    connection: AnyConnection, values: Mapping[str, Any], event: Mapping[str, Any], insert: _Insert
 ) -> AnyRow | None:
-    given = {"offered": insert.offered, "extras": insert.extras}
     if connection.dialect.name == "postgresql":
-        event = event_detail("dispatch", cause)
-        return execute(
-            connection, postgresql.insert_job(**given), {**values, **event}
-        ).one_or_none()
-    statement = statements.insert_job(connection.dialect.name, **given)
-    row = execute(connection, statement, values).one_or_none()
-    if row is not None:
-        append_event(connection, event_of(row), "dispatch", cause)
+        statement = postgresql.insert_job(offered=insert.offered, extras=insert.extras)
+        return execute(connection, statement, {**values, **event}).one_or_none()
+    first = statements.insert_job(
+        connection.dialect.name, offered=insert.offered, extras=insert.extras
+    )
+    row = execute(connection, first, {**values, "history": event["history"]}).one_or_none()
+    if row is not None and not row.is_packed:
+        execute(connection, statements.INSERT_EVENT, {**event_of(row), **event})
     return row
 
 

@@ -6,6 +6,7 @@ that would insert the job. What is in that table is written once, by pruning, so
 pays for more than one look into an index.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import (
@@ -24,7 +25,7 @@ from failsoft.job_engine.policies.retention import IDEMPOTENCY_FOR
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.compiled import AnyRow, AnySelect
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema.jobs import jobs
@@ -108,20 +109,19 @@ def has_settled(span: timedelta) -> ColumnElement[bool]:
     return or_(~HAS_LIVE_KEY, select(keys.c.key).where(_OF_JOB, settled).exists())
 
 
-def remember(connection: Connection, which: ColumnElement[bool], limit: int) -> int:
-    """Put the keys of at most `limit` ended jobs into the table; return how many those were."""
-    wanted = and_(which, HAS_LIVE_KEY, ~IS_REMEMBERED)
-    oldest = select(jobs.c.id).where(wanted).order_by(jobs.c.finished_at, jobs.c.id).limit(limit)
-    ids = connection.execute(oldest).scalars().all()
-    if not ids:
-        return 0
+def unremembered(which: ColumnElement[bool]) -> AnySelect:
+    """Select the ids of ended jobs whose keys are not in the table yet."""
+    return select(jobs.c.id).where(which, HAS_LIVE_KEY, ~IS_REMEMBERED)
+
+
+def remember(connection: Connection, ids: Sequence[str]) -> None:
+    """Put the keys of some ended jobs into the table, if they are to be there still."""
+    wanted = and_(jobs.c.finished_at.is_not(None), HAS_LIVE_KEY, ~IS_REMEMBERED)
     copied = select(*_COPIED.values()).where(jobs.c.id.in_(ids), wanted)
     insert = insert_into(connection.dialect.name, keys).from_select(list(_COPIED), copied)
     # A key whose time was over may stand for another job since.
     renewed = {name: insert.excluded[name] for name in _COPIED if name not in ("scope", "key")}
-    statement = insert.on_conflict_do_update(index_elements=["scope", "key"], set_=renewed)
-    connection.execute(statement)
-    return len(ids)
+    connection.execute(insert.on_conflict_do_update(index_elements=["scope", "key"], set_=renewed))
 
 
 def forget(connection: Connection, limit: int) -> int:

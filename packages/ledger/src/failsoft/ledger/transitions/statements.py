@@ -1,6 +1,6 @@
 """The SQL that `transitions` executes; each statement is built once and cached."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -8,6 +8,8 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Integer,
+    Select,
+    Text,
     Update,
     bindparam,
     case,
@@ -20,13 +22,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import TypeEngine
 
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import CLAIM, REOFFER, Fence, JobState, Transition
 from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.database.timestamps import now_us
+from failsoft.ledger.schema import packed_events
 from failsoft.ledger.schema.conditions import IS_HELD_BACK
-from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, jobs
+from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, in_state, jobs
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, sent_events, steps
 from failsoft.ledger.transitions import remembered_keys
 
@@ -37,6 +41,7 @@ _BRIEF = tuple(
         *("follow_ups", "parent_id"),
     )
 )
+_IS_PACKED = packed_events.IS_PACKED.label("is_packed")
 _CLAIMED = tuple(
     jobs.c[n]
     for n in (
@@ -44,6 +49,15 @@ _CLAIMED = tuple(
         *("claims", "errors", "crashes", "releases", "lease_us", "depth"),
         *("idempotency_root", "version"),
         *LIMIT_COLUMNS,
+    )
+)
+
+#: What is read back of many that were handed over: all else is as it was seen.
+_MOVED = tuple(
+    jobs.c[n]
+    for n in (
+        *("id", "state", "engine", "epoch", "revision", "events"),
+        *("handoffs", "pickups_missed", "run_at", "pickup_by"),
     )
 )
 
@@ -66,6 +80,8 @@ _EXTRAS: dict[str, tuple[str, Any]] = {
     **{name: (name, bindparam(name, type_=jobs.c[name].type)) for name in LIMIT_COLUMNS},
 }
 NO_EXTRAS: frozenset[str] = frozenset()
+#: Returns what stands for a value, by its name: a parameter, or a column.
+Given = Callable[..., ColumnElement[Any]]
 #: What a guard may compare that is no column.
 _GUARDED: dict[str, ColumnElement[bool]] = {"is_limited": IS_LIMITED, "is_alone": IS_ALONE}
 
@@ -92,6 +108,7 @@ def insert_job(
     given += ("priority", "engines", "tags", "follow_ups", "waits_for", "version")
     given += ("engine",) if offered else ()
     values |= {name: bindparam(name, type_=jobs.c[name].type) for name in given}
+    values["history"] = packed_events.FIRST
     more = dict(_EXTRAS[name] for name in sorted(extras))
     insert_ = insert_into(dialect, jobs)
     if "key_for" in extras:
@@ -101,7 +118,7 @@ def insert_job(
         statement = insert_.from_select(list(columns), unused).on_conflict_do_nothing()
     else:
         statement = insert_.values(values | more).on_conflict_do_nothing()
-    return statement.returning(*(jobs.c[name] for name in (*_OF_NEW, *more)))
+    return statement.returning(*(jobs.c[name] for name in (*_OF_NEW, *more)), _IS_PACKED)
 
 
 def _typed(name: str, value: object) -> ColumnElement[Any]:
@@ -172,9 +189,40 @@ def compare_and_set(
         spans: Those of them that are set to now plus a span.
         bounded: Those of the spans that end no later than a moment, the parameter `by_<column>`.
     """
-    conditions = [jobs.c.id == bindparam("at_id")]
+    return compare_and_set_with(bindparam, transition, guard, values, spans=spans, bounded=bounded)
+
+
+def given_of(
+    guard: frozenset[str], values: frozenset[str], spans: frozenset[str]
+) -> Mapping[str, TypeEngine[Any]]:
+    """Return what a compare-and-set is given, and of which types."""
+    seen = {f"at_{name}": _column(name).type for name in ("id", *sorted(guard))}
+    seen["packed"] = Text()
+    return seen | {f"to_{name}": _type_of(name, spans) for name in sorted(values)}
+
+
+def compare_and_set_with(
+    given: Given,
+    transition: Transition,
+    guard: frozenset[str],
+    values: frozenset[str],
+    *,
+    spans: frozenset[str],
+    bounded: frozenset[str] = NO_EXTRAS,
+) -> ReturningUpdate[Any]:
+    """Build the compare-and-set of a transition, see `compare_and_set`.
+
+    Args:
+        given: Returns what stands for a value: a parameter, or a column, by its name.
+        transition: The transition.
+        guard: The columns compared.
+        values: The columns set.
+        spans: Those of them that are set to now plus a span.
+        bounded: Those of the spans that end no later than a moment.
+    """
+    conditions = [jobs.c.id == given("at_id")]
     conditions.append(or_(*(jobs.c.state == source for source in sorted(transition.sources))))
-    conditions += [_column(name) == bindparam(f"at_{name}") for name in sorted(guard)]
+    conditions += [_column(name) == given(f"at_{name}") for name in sorted(guard)]
     if transition is CLAIM:
         conditions += [_MAY_BEGIN, ~IS_HELD_BACK]
     missing = transition.fence.value - guard
@@ -182,14 +230,29 @@ def compare_and_set(
         raise AssertionError(f"{transition.name} needs {missing} in its guard")
     changes = _side_effects(transition, sets_engine="engine" in values)
     for name in values:
-        parameter = bindparam(
-            f"to_{name}", type_=BigInteger() if name in spans else jobs.c[name].type
-        )
-        changes[name] = now_us() + parameter if name in spans else parameter
+        value = given(f"to_{name}", type_=_type_of(name, spans))
+        changes[name] = now_us() + value if name in spans else value
         if name in bounded:
-            latest = bindparam(f"by_{name}", type_=BigInteger())
+            latest = given(f"by_{name}", type_=BigInteger())
             changes[name] = case((changes[name] < latest, changes[name]), else_=latest)
-    return update(jobs).where(*conditions).values(changes).returning(*_wanted(transition))
+    packed = given("packed", type_=Text())
+    changes["history"] = packed_events.appended(changes.get("epoch", jobs.c.epoch), packed)
+    wanted = (*_wanted(transition), _IS_PACKED)
+    return update(jobs).where(*conditions).values(changes).returning(*wanted)
+
+
+def reoffer_many(found: Select[Any]) -> ReturningUpdate[Any]:
+    """Build the hand-over of the jobs whose ids a query finds, to one engine."""
+    changes = _side_effects(REOFFER, sets_engine=True)
+    changes |= {"engine": bindparam("to_engine", type_=jobs.c.engine.type)}
+    changes |= {"pickup_by": now_us() + bindparam("to_pickup_by", type_=BigInteger)}
+    changes["history"] = packed_events.appended(changes["epoch"], bindparam("packed", type_=Text()))
+    offers = update(jobs).where(jobs.c.id.in_(found), in_state(JobState.OFFERED))
+    return offers.values(changes).returning(*_MOVED, _IS_PACKED)
+
+
+def _type_of(name: str, spans: frozenset[str]) -> TypeEngine[Any]:
+    return BigInteger() if name in spans else jobs.c[name].type
 
 
 def _wanted(transition: Transition) -> Sequence[Column[Any]]:
@@ -233,17 +296,22 @@ def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any
     return changes
 
 
-def _of_claim() -> tuple[ColumnElement[bool], ...]:
+def _of_claim(given: Given = bindparam) -> tuple[ColumnElement[bool], ...]:
     return (
-        jobs.c.id == bindparam("at_id"),
+        jobs.c.id == given("at_id"),
         jobs.c.state == JobState.RUNNING,
-        jobs.c.epoch == bindparam("at_epoch"),
-        jobs.c.claim_id == bindparam("at_claim_id"),
+        jobs.c.epoch == given("at_epoch"),
+        jobs.c.claim_id == given("at_claim_id"),
     )
 
 
-_RENEWED = {"revision": jobs.c.revision + 1, "lease_until": now_us() + jobs.c.lease_us}
-FENCE = update(jobs).where(*_of_claim()).values(_RENEWED)
+def fence_with(given: Given) -> Update:
+    """Build the fence, with what stands for a value: a parameter, or a column."""
+    renewed = {"revision": jobs.c.revision + 1, "lease_until": now_us() + jobs.c.lease_us}
+    return update(jobs).where(*_of_claim(given)).values(renewed)
+
+
+FENCE = fence_with(bindparam)
 
 HELD = select(jobs.c.id).where(*_of_claim())
 

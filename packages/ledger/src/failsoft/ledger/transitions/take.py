@@ -7,7 +7,7 @@ of a queue from claiming the same job: losing it costs a claim that is refused.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, literal_column, or_, select, update
+from sqlalchemy import bindparam, exists, func, or_, select, update
 
 from failsoft.job_engine.ports.offered import TAKEN
 from failsoft.job_engine.records.states import JobState
@@ -15,14 +15,13 @@ from failsoft.ledger.database.compiled import AnyRow, AnySelect, execute
 from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema.conditions import IS_PAUSED
-from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.jobs import in_state, jobs
 from failsoft.ledger.schema.tables import pauses
 
 _TAKEN = microseconds(TAKEN)
 #: What an engine has been offered in a queue.
 ARE_OFFERED = (
-    # No parameter: a plan for every value of one could not use the index of what is offered.
-    jobs.c.state == literal_column(f"'{JobState.OFFERED}'"),
+    in_state(JobState.OFFERED),
     jobs.c.engine == bindparam("engine"),
     jobs.c.queue == bindparam("queue"),
 )

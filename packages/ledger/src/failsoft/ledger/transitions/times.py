@@ -10,7 +10,7 @@ from failsoft.job_engine.ports.clock import SLACK
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.timestamps import microseconds, now_us
-from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.jobs import by_itself, in_state, jobs
 from failsoft.ledger.schema.tables import steps
 
 _SLACK = microseconds(SLACK)
@@ -29,7 +29,7 @@ _LATEST_PICKUP = now_us() + bindparam("beyond", type_=BigInteger)
 _FAR = (
     select(jobs.c.id)
     .where(
-        jobs.c.state == JobState.OFFERED,
+        in_state(JobState.OFFERED),
         jobs.c.engine == bindparam("of_engine"),
         jobs.c.queue == bindparam("of_queue"),
         jobs.c.pickup_by > _LATEST_PICKUP,
@@ -44,8 +44,8 @@ _HASTEN = (
 _PICKUPS = (
     update(jobs)
     .where(
-        jobs.c.state == JobState.OFFERED,
-        jobs.c.queue == bindparam("of_queue"),
+        in_state(JobState.OFFERED),
+        by_itself(jobs.c.queue) == bindparam("of_queue"),
         jobs.c.pickup_by > _LATEST_PICKUP + _SLACK,
     )
     .values(pickup_by=_LATEST_PICKUP)

@@ -19,6 +19,7 @@ from failsoft.ledger.roles.keys import ensure_key
 from failsoft.ledger.schema import revision as schema
 from failsoft.ledger.schema.columns import PREFIX
 from failsoft.ledger.schema.tables import info
+from failsoft.ledger.transitions import counts
 from failsoft.ledger.upgrade import postgresql, sqlite
 from failsoft.ledger.upgrade.at_first import FirstSteps
 from failsoft.ledger.upgrade.operations import carrying_out
@@ -57,6 +58,7 @@ def upgrade(
     *,
     adopt_host: bool = False,
     new_id: bool = False,
+    finish: bool = False,
     report: Report = quiet,
     patience: timedelta = PATIENCE,
     migrations: Sequence[Migration] | None = None,
@@ -70,6 +72,8 @@ def upgrade(
         database: The ledger's database.
         new_id: Give the ledger another id: it is a copy, and not to be taken for the other one.
         adopt_host: Make this host the one a SQLite ledger belongs to, after the file was moved.
+        finish: No code of a release before works on it any more, nor will: it is refused from now
+            on, and what it could not read may be written.
         report: Called with what is being done.
         patience: How long it waits for each lock, and for another upgrade to end.
         migrations: Those to carry out; by default this code's.
@@ -82,7 +86,8 @@ def upgrade(
     given = load() if migrations is None else migrations
     database.make_file()
     with translated(), _site(database, report, patience) as site:
-        return _Run(site, database.place, given).run(adopt_host=adopt_host, new_id=new_id)
+        run = _Run(site, database.place, given)
+        return run.run(adopt_host=adopt_host, new_id=new_id, finish=finish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ class _Run:
         self._migrations = migrations
         self._known = [each.revision for each in migrations]
 
-    def run(self, *, adopt_host: bool, new_id: bool) -> Upgrade:
+    def run(self, *, adopt_host: bool, new_id: bool, finish: bool) -> Upgrade:
         before = schema.standing(self._connection)
         if before.is_too_new(self._known):
             raise schema.too_new(before, self._place)
@@ -149,7 +154,8 @@ class _Run:
         while migration := self._next(schema.revision(self._connection)):
             self._migrate(migration)
         with self._site.transaction():
-            self._note_minimum(self._migrations[-1])
+            newest = self._migrations[-1]
+            self._note_minimum(newest.finished if finish else newest.minimum)
             ensure_key(self._connection)
             ensure_id(self._connection, new=new_id)
             adopted_from = self._note_host(adopt=adopt_host)
@@ -175,15 +181,16 @@ class _Run:
             steps = FirstSteps(self._connection)
             for migration in self._migrations:
                 self._carry_out(migration, steps)
-            revision = self._migrations[-1].revision
-            self._connection.execute(insert(schema.version).values(version_num=revision))
+            newest = self._migrations[-1]
+            self._connection.execute(insert(schema.version).values(version_num=newest.revision))
+            self._note_minimum(newest.finished)
             names = inspect(self._connection).get_table_names()
             return sum(name.startswith(PREFIX) for name in names)
 
     def _migrate(self, migration: Migration) -> None:
         with self._site.transaction():
             # Before what older code cannot live with is done, and not after.
-            self._note_minimum(migration)
+            self._note_minimum(migration.minimum)
         try:
             self._carry_out(migration, self._site.steps(migration))
         except OvertakenError:
@@ -199,15 +206,18 @@ class _Run:
         with carrying_out(steps):
             migration.upgrade()
 
-    def _note_minimum(self, migration: Migration) -> None:
-        """Note the minimum of a revision, unless the one that stands there is higher."""
+    def _note_minimum(self, minimum: str) -> None:
+        """Note a minimum, unless the one that stands there is higher."""
         found = schema.fact(self._connection, schema.MINIMUM)
-        new = {"value": migration.minimum}
         if found is None:
-            self._connection.execute(insert(info).values(key=schema.MINIMUM, **new))
-        elif self._is_older(found, migration.minimum):
+            self._connection.execute(insert(info).values(key=schema.MINIMUM, value=minimum))
+        elif self._is_older(found, minimum):
             here = info.c.key == schema.MINIMUM
-            self._connection.execute(update(info).where(here).values(**new))
+            self._connection.execute(update(info).where(here).values(value=minimum))
+        else:
+            return
+        if minimum >= counts.REVISION:
+            counts.begin(self._connection)
 
     def _is_older(self, one: str, other: str) -> bool:
         # A ledger of newer code has one that this code does not know, and keeps it.

@@ -20,12 +20,15 @@ class Migration:
         before: The revision that it changes; None for the first.
         revision: The revision that it makes.
         minimum: The oldest revision whose code can work on a ledger of this one.
+        finished: The minimum of one on which no older code will work again: of a new one, and
+            where an upgrade was told so.
         upgrade: Does it, with the functions of `online`.
     """
 
     before: str | None
     revision: str
     minimum: str
+    finished: str
     upgrade: Callable[[], None]
 
 
@@ -47,7 +50,9 @@ def load(*more: Path) -> Sequence[Migration]:
         if minimum is None:
             minimum = found[-1].minimum if found else script.revision
         before = found[-1].revision if found else None
-        found.append(Migration(before, script.revision, minimum, script.module.upgrade))
+        finished = getattr(script.module, "finished", found[-1].finished if found else minimum)
+        work = script.module.upgrade
+        found.append(Migration(before, script.revision, minimum, max(minimum, finished), work))
     ours = tuple(each.revision for each in found[: len(REVISIONS)])
     if ours != REVISIONS:
         raise ValueError(f"expected the migrations {REVISIONS}, got {ours}")

@@ -22,9 +22,8 @@ from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema import rows
-from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.jobs import in_state, jobs
 from failsoft.ledger.schema.tables import (
-    events,
     rate_starts,
     routes,
     sent_events,
@@ -32,8 +31,12 @@ from failsoft.ledger.schema.tables import (
     workers,
 )
 from failsoft.ledger.transitions import times
+from failsoft.ledger.transitions.histories import histories
 from failsoft.ledger.upkeep import clock_doubt
+from failsoft.ledger.upkeep.lanes import lanes
 
+#: Which events of a job's history say what it waits for, or until when.
+Decisive = Callable[[Sequence[HistoryEntry]], Sequence[HistoryEntry]]
 #: What of a job is too far ahead, by one of its events and the ledger's time.
 Mended = Callable[[JobRecord, HistoryEntry, datetime], Mapping[str, datetime]]
 
@@ -53,25 +56,18 @@ _CLOCK = select(
     now_us().label("now"),
     _latest(jobs.c.created_at).label("recorded"),
     _latest(workers.c.seen_at).label("seen"),
-    _latest(jobs.c.pickup_by, jobs.c.state == JobState.OFFERED).label("pickup"),
+)
+_LATEST_PICKUP = select(func.max(jobs.c.pickup_by)).where(
+    in_state(JobState.OFFERED),
+    jobs.c.engine == bindparam("engine"),
+    jobs.c.queue == bindparam("queue"),
 )
 _NOW = select(now_us())
 
-_OF_EVENT = tuple(events.c[n].label(f"event_{n}") for n in ("n", "at", "kind", "detail"))
-
-_decisive = events.alias("decisive")
-_LAST = (
-    select(func.max(_decisive.c.n))
-    .where(_decisive.c.job_id == jobs.c.id, _decisive.c.kind.not_in(BESIDE_WAITS))
-    .correlate(jobs)
-    .scalar_subquery()
-)
-#: A job that waits, with its last event that changed that, which says until when it should.
+#: A job that waits; the last of its events that changed that says until when it should.
 _WAITING = (
-    select(*jobs.c, *_OF_EVENT)
-    .join(events, events.c.job_id == jobs.c.id)
+    select(*jobs.c)
     .where(
-        events.c.n == _LAST,
         jobs.c.state == JobState.SCHEDULED,
         jobs.c.run_at > now_us() + microseconds(BLOCKED_PAUSE),
         jobs.c.id > bindparam("after"),
@@ -79,25 +75,32 @@ _WAITING = (
     .order_by(jobs.c.id)
     .limit(PAGE)
 )
-#: A job that must begin by a moment or holds a key until one, with the event that says how long.
+#: A job that must begin by a moment or holds a key until one; an event says how long.
 _ON_TERMS = (
-    select(*jobs.c, *_OF_EVENT)
-    .join(events, events.c.job_id == jobs.c.id)
+    select(*jobs.c)
     .where(
         or_(
             and_(jobs.c.expires_at > _AHEAD, jobs.c.started_at.is_(None)),
             jobs.c.unique_until > _AHEAD,
         ),
-        events.c.kind.in_((DISPATCH, REPLACE.name)),
-        events.c.at > _AHEAD,
         jobs.c.id > bindparam("after"),
     )
     .order_by(jobs.c.id)
     .limit(PAGE)
 )
-_MENDED: Sequence[tuple[Select[Any], Mended]] = (
-    (_WAITING, mended_time),
-    (_ON_TERMS, mended_terms),
+
+
+def _last(history: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
+    return [each for each in history if each.kind not in BESIDE_WAITS][-1:]
+
+
+def _terms(history: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
+    return [each for each in history if each.kind in (DISPATCH, REPLACE.name)]
+
+
+_MENDED: Sequence[tuple[Select[Any], Decisive, Mended]] = (
+    (_WAITING, _last, mended_time),
+    (_ON_TERMS, _terms, mended_terms),
 )
 _BEATS = (
     update(workers)
@@ -140,20 +143,29 @@ class SqlMending(SqlRole):
 
     def clock(self) -> LedgerClock:
         """Look at the clock, and at the latest instants that were written by it."""
-        row = self._database.read(lambda c: c.execute(_CLOCK).one())
+        row, pickups = self._database.read(lambda c: (c.execute(_CLOCK).one(), _pickups(c)))
         found = [moment for moment in (row.recorded, row.seen) if moment is not None]
-        return LedgerClock(instant(row.now), max(found, default=None), row.pickup)
+        newest, pickup = max(found, default=None), max(pickups, default=None)
+        return LedgerClock(instant(row.now), newest, pickup)
 
     def mend(self, patience: Mapping[str, timedelta], ahead: timedelta) -> int:
         """Pull in what was written while the clock was ahead; return how much that was."""
         self._database.write(lambda c: clock_doubt.note(c, _now(c), ahead))
         count = self._database.write(lambda c: _mend_all(c, patience))
-        for statement, mended in _MENDED:
+        for statement, decisive, mended in _MENDED:
             after = ""
             while found := self._database.read(partial(_page, statement, after)):
-                after = found[-1].id
-                count += self._database.write(partial(_mend_jobs, found, mended))
+                after = found[-1][0].id
+                told = [(job, event) for job, events in found for event in decisive(events)]
+                count += self._database.write(partial(_mend_jobs, told, mended))
         return count
+
+
+def _pickups(connection: Connection) -> list[datetime]:
+    """Return the latest pickup deadline of each engine and queue."""
+    given = [{"engine": engine, "queue": queue} for engine, queue in lanes(connection)]
+    found = (connection.execute(_LATEST_PICKUP, each).scalar_one() for each in given)
+    return [moment for moment in found if moment is not None]
 
 
 def mend_beats(connection: Connection) -> int:
@@ -161,8 +173,12 @@ def mend_beats(connection: Connection) -> int:
     return connection.execute(_BEATS).rowcount
 
 
-def _page(statement: Select[Any], after: str, connection: Connection) -> Sequence[AnyRow]:
-    return connection.execute(statement, {"after": after}).all()
+def _page(
+    statement: Select[Any], after: str, connection: Connection
+) -> Sequence[tuple[AnyRow, Sequence[HistoryEntry]]]:
+    found = connection.execute(statement, {"after": after}).all()
+    happened = histories(connection, found)
+    return [(row, happened[row.id]) for row in found]
 
 
 def _mend_all(connection: Connection, patience: Mapping[str, timedelta]) -> int:
@@ -179,10 +195,12 @@ def _mend_all(connection: Connection, patience: Mapping[str, timedelta]) -> int:
     return count
 
 
-def _mend_jobs(found: Sequence[AnyRow], mended: Mended, connection: Connection) -> int:
+def _mend_jobs(
+    found: Sequence[tuple[AnyRow, HistoryEntry]], mended: Mended, connection: Connection
+) -> int:
     now, count = _now(connection), 0
-    for row in found:
-        changes = mended(rows.job_record(row), rows.event_of_job(row), now)
+    for row, event in found:
+        changes = mended(rows.job_record(row), event, now)
         if changes:
             done = times.set_times(connection, row, changes)
             if done and "run_at" in changes:

@@ -3,21 +3,18 @@
 The counters in `aggregates` stay: they say how many jobs ever ended.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     String,
-    and_,
     cast,
     delete,
-    func,
-    or_,
     select,
 )
 
@@ -25,22 +22,38 @@ from failsoft.job_engine.clock import Clock, SystemClock
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.policies.retention import IDEMPOTENCY_FOR, Retention
 from failsoft.job_engine.records.groups import member_id
-from failsoft.job_engine.records.states import TERMINAL, JobState
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.compiled import AnyRow, AnySelect
 from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import groups, outbox, schedules
-from failsoft.ledger.transitions import remembered_keys
+from failsoft.ledger.transitions import counts, remembered_keys
+from failsoft.ledger.transitions.each_value import distinct
 from failsoft.ledger.upkeep.missing import note_pruned
+from failsoft.ledger.upkeep.pace import Pace
+from failsoft.ledger.upkeep.prunable import (
+    FIRST,
+    LAST,
+    Kept,
+    Place,
+    Statements,
+    span,
+    statements,
+    without_unsealed,
+)
 
-#: The most jobs that one transaction deletes; SQLite has no other writer meanwhile.
+T = TypeVar("T")
+
+#: The most jobs that one transaction deletes.
 MAX_JOBS = 500
 
 #: A host whose clock and the ledger's are further apart prunes nothing.
 CLOCKS_APART = timedelta(hours=1)
 
 _NOW = select(now_us())
+_ended_names = distinct(jobs.c.name, jobs.c.finished_at.is_not(None))
+_ENDED_NAMES = select(_ended_names.c.value).where(_ended_names.c.value.is_not(None))
 #: How long a key is remembered before its job may be deleted: longer than any statement runs, and
 #: than a transaction of a caller's should that dispatches within it.
 SETTLES = timedelta(hours=1)
@@ -78,15 +91,6 @@ _OVER = select(groups.c.id, groups.c.total).where(
 )
 
 
-#: The groups that were begun and not recorded to the end; nearly never any.
-_UNSEALED = (
-    select(groups.c.id)
-    .where(~groups.c.sealed, groups.c.created_at >= now_us() - microseconds(IDEMPOTENCY_FOR))
-    .order_by(groups.c.created_at.desc())
-    .limit(100)
-)
-
-
 class SqlPruner:
     """`LedgerPruner` on SQL."""
 
@@ -106,11 +110,14 @@ class SqlPruner:
         self._database = database
         self._host_clock = host_clock or SystemClock()
         self._settles = timedelta(0) if database.is_sqlite else settles
+        self._pace = Pace(MAX_JOBS)
+        # Up to where the keys of a definition's jobs are remembered, and where they were pruned.
+        self._remembered: dict[Kept, Place] = {}
+        self._pruned: dict[Kept, Place] = {}
 
     def ended_names(self) -> Sequence[str]:
         """Return the names of the definitions that have ended jobs."""
-        statement = select(jobs.c.name).where(jobs.c.finished_at.is_not(None)).distinct()
-        return self._database.read(lambda c: c.execute(statement).scalars().all())
+        return self._database.read(lambda c: c.execute(_ENDED_NAMES).scalars().all())
 
     def count(self, name: str, state: JobState, retention: Retention) -> int:
         """Count the jobs of a name and a terminal state that may be pruned.
@@ -118,13 +125,12 @@ class SqlPruner:
         Raises:
             ValueError: If the state is no terminal one.
         """
-        _check(state)
-
-        def work(connection: Connection) -> int:
-            self._expect_one_time(connection)
-            return _count(connection, _prunable(connection, name, state, retention))
-
-        return self._database.read(work)
+        kept, found, place = Kept(name, state, retention), 0, FIRST
+        while place != LAST:
+            here = self._database.read(partial(self._span, kept, place))
+            found += self._look(self._statements(kept).how_many, here)[0][0]
+            place = Place(here["upto_at"], here["upto_id"])
+        return found
 
     def remember_keys(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         """Put the keys of at most `limit` of them where they outlive their jobs.
@@ -135,15 +141,22 @@ class SqlPruner:
         Raises:
             ValueError: If the state is no terminal one.
         """
-        _check(state)
-        most = min(limit, MAX_JOBS)
-        return self._database.write(
-            lambda c: remembered_keys.remember(c, _prunable(c, name, state, retention), most),
-            limit=self._database.at_length,
-        )
+        kept, most = Kept(name, state, retention), self._pace.at_most(limit)
+        place = self._remembered.pop(kept, FIRST)
+        while place != LAST:
+            here = self._database.read(partial(self._span, kept, place))
+            # Looked for before the turn to write is taken: nearly no job has a key.
+            found = self._look(self._statements(kept).unremembered, {**here, "limit": most})
+            if found:
+                self._remembered[kept] = place
+                ids = [row.id for row in found]
+                self._write(partial(remembered_keys.remember, ids=ids), is_full=len(ids) == most)
+                return len(ids)
+            place = Place(here["upto_at"], here["upto_id"])
+        return 0
 
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
-        """Delete at most `limit` of them, and never more than `MAX_JOBS`, the oldest first.
+        """Delete at most `limit` of them in a short transaction, the oldest first.
 
         One whose key must outlive it stays until that is remembered, and no dispatch can be
         under way that does not see it.
@@ -154,15 +167,69 @@ class SqlPruner:
         Raises:
             ValueError: If the state is no terminal one.
         """
-        _check(state)
-        most, settled = min(limit, MAX_JOBS), remembered_keys.has_settled(self._settles)
+        kept, most = Kept(name, state, retention), self._pace.at_most(limit)
+        found = self._oldest(kept, most)
+        if not found:
+            return 0
+        self._pruned[kept] = Place(found[-1].at, found[-1].id)
+        return self._write(partial(self._delete, kept, found), is_full=len(found) == most)
 
-        def work(connection: Connection) -> int:
-            self._expect_one_time(connection)
-            prunable = and_(_prunable(connection, name, state, retention), settled)
-            return _delete(connection, prunable, most)
+    def _oldest(self, kept: Kept, most: int) -> Sequence[AnyRow]:
+        """Find the oldest that may be deleted, from where the last of those was found."""
 
-        return self._database.write(work, limit=self._database.at_length)
+        def work(connection: Connection) -> Sequence[AnyRow]:
+            newest = self._newest(kept, connection)
+            for place in dict.fromkeys((after, FIRST)):
+                # Those that were passed over are looked at again when there are no others.
+                given = {**span(place, newest=newest), "limit": most}
+                statement = without_unsealed(connection, self._statements(kept).oldest)
+                if found := connection.execute(statement, given).all():
+                    return found
+            return ()
+
+        after = self._pruned.pop(kept, FIRST)
+        return self._database.read(work)
+
+    def _delete(self, kept: Kept, found: Sequence[AnyRow], connection: Connection) -> int:
+        # Of two pruners that have chosen the same jobs one deletes none.
+        note_pruned(connection, instant(found[-1].at))
+        given = span(newest=self._newest(kept, connection))
+        given = {**given, "ids": [row.id for row in found]}
+        statement = without_unsealed(connection, self._statements(kept).delete)
+        deleted = connection.execute(statement, given).rowcount
+        counts.note_pruned(connection, {kept.state: deleted} if deleted else {})
+        return deleted
+
+    def _newest(self, kept: Kept, connection: Connection) -> Place:
+        """Return the newest job of which there are too many, after a look at the clocks."""
+        self._expect_one_time(connection)
+        if kept.retention.count is None:
+            return FIRST
+        given = {"keep": kept.retention.count}
+        row = connection.execute(self._statements(kept).newest, given).first()
+        return FIRST if row is None else Place(row.at, row.id)
+
+    def _span(self, kept: Kept, after: Place, connection: Connection) -> Mapping[str, Any]:
+        """Return the parameters of the next so many of those that ended so."""
+        newest = self._newest(kept, connection)
+        row = connection.execute(self._statements(kept).end, span(after)).first()
+        return span(after, LAST if row is None else Place(row.at, row.id), newest)
+
+    def _statements(self, kept: Kept) -> Statements:
+        return statements(kept, self._settles)
+
+    def _look(self, statement: AnySelect, given: Mapping[str, Any]) -> Sequence[AnyRow]:
+        return self._database.read(lambda c: c.execute(without_unsealed(c, statement), given).all())
+
+    def _write(self, work: Callable[[Connection], T], *, is_full: bool) -> T:
+        """Run a transaction, and let the next one be as large as this one was quick."""
+        with self._pace.kept(is_full=is_full) as begin:
+
+            def timed(connection: Connection) -> T:
+                begin()
+                return work(connection)
+
+            return self._database.write(timed, limit=self._database.at_length)
 
     def prune_keys(self, limit: int) -> int:
         """Delete at most `limit` keys, and never more than `MAX_JOBS`, whose time is over.
@@ -243,77 +310,6 @@ class SqlPruner:
         return False
 
 
-def _check(state: JobState) -> None:
-    if state not in TERMINAL:
-        raise ValueError(f"expected a terminal state, got {state}")
-
-
-def _count(connection: Connection, prunable: ColumnElement[bool]) -> int:
-    return connection.execute(select(func.count()).select_from(jobs).where(prunable)).scalar_one()
-
-
 def _any_of(ids: Sequence[str], connection: Connection) -> bool:
     found = select(jobs.c.id).where(jobs.c.id.in_(ids)).limit(1)
     return connection.execute(found).first() is not None
-
-
-def _delete(connection: Connection, prunable: ColumnElement[bool], limit: int) -> int:
-    oldest = (
-        select(jobs.c.id, jobs.c.finished_at)
-        .where(prunable)
-        .order_by(jobs.c.finished_at, jobs.c.id)
-        .limit(limit)
-    )
-    # Two statements: PostgreSQL may run a LIMIT inside a DELETE again after it waited for a row,
-    # and would then take others. Two pruners choose the same jobs, and one of them deletes none.
-    found = connection.execute(oldest).all()
-    if found:
-        note_pruned(connection, max(each.finished_at for each in found))
-    ids = [each.id for each in found]
-    return connection.execute(delete(jobs).where(jobs.c.id.in_(ids), prunable)).rowcount
-
-
-def _prunable(
-    connection: Connection, name: str, state: JobState, retention: Retention
-) -> ColumnElement[bool]:
-    ended = and_(jobs.c.name == name, jobs.c.state == state, jobs.c.finished_at.is_not(None))
-    too_old = jobs.c.finished_at < now_us() - microseconds(retention.age)
-    # A job that still holds a unique key must be found by it.
-    asked_for = or_(jobs.c.unique_until.is_(None), jobs.c.unique_until <= now_us())
-    return and_(
-        ended,
-        asked_for,
-        *_needed(connection),
-        or_(too_old, *_too_many(connection, ended, retention.count)),
-    )
-
-
-def _needed(connection: Connection) -> Iterator[ColumnElement[bool]]:
-    """Say which jobs nothing relies on: no dead letter, no parent, and no group half recorded."""
-    retried, parent = jobs.alias("retried"), jobs.alias("parent")
-    # Without the job that did its work again, a dead letter would look untried.
-    yield ~select(retried.c.id).where(retried.c.id == jobs.c.retry_of).exists()
-    # Its parent may have to look at its end once more.
-    open_parent = and_(parent.c.id == jobs.c.parent_id, parent.c.finished_at.is_(None))
-    yield ~select(parent.c.id).where(open_parent).exists()
-    # A repeated dispatch of the group goes on with it, and would record them again.
-    for group_id in connection.execute(_UNSEALED).scalars():
-        yield ~jobs.c.id.startswith(f"{group_id}-", autoescape=True)
-
-
-def _too_many(
-    connection: Connection, ended: ColumnElement[bool], count: int | None
-) -> Sequence[ColumnElement[bool]]:
-    """Say which jobs are beyond the newest `count`: the first of those, and all that ended before.
-
-    A job that ends meanwhile only moves that line towards newer jobs, so it stays right.
-    """
-    if count is None:
-        return ()
-    newest_first = (jobs.c.finished_at.desc(), jobs.c.id.desc())
-    beyond = select(jobs.c.finished_at, jobs.c.id).where(ended).order_by(*newest_first)
-    first = connection.execute(beyond.offset(count).limit(1)).first()
-    if first is None:
-        return ()
-    same = and_(jobs.c.finished_at == first.finished_at, jobs.c.id <= first.id)
-    return (or_(jobs.c.finished_at < first.finished_at, same),)

@@ -2,7 +2,7 @@
 
 import json
 
-from sqlalchemy import ColumnElement, and_, func, or_, true
+from sqlalchemy import ColumnElement, func, or_, true
 
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.ledger.schema.jobs import jobs
@@ -15,13 +15,6 @@ def may_offer(reach: Reach | None) -> ColumnElement[bool]:
     # The column holds a JSON list, so that a name stands in it between quotes of its own.
     named = (_holds(json.dumps(engine)) for engine in sorted(reach.engines))
     return or_(jobs.c.engines == "[]", *named)
-
-
-def may_look_into(reach: Reach | None) -> ColumnElement[bool]:
-    """Say which offers are a process's to look into."""
-    if reach is None:
-        return true()
-    return and_(may_offer(reach), jobs.c.engine.not_in(sorted(reach.others)))
 
 
 def _holds(text: str) -> ColumnElement[bool]:

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import Connection, bindparam, exists, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    bindparam,
+    exists,
+    or_,
+    select,
+    text,
+)
 
 from failsoft.job_engine.ports.clock import SLACK
 from failsoft.job_engine.ports.ledger import RunningJob
@@ -16,21 +25,22 @@ from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.conditions import IS_PAUSED
-from failsoft.ledger.schema.jobs import IS_LIMITED, jobs
+from failsoft.ledger.schema.jobs import UNLIMITED, in_state, jobs
 from failsoft.ledger.schema.tables import attempts, workers
 from failsoft.ledger.transitions import times
+from failsoft.ledger.transitions.each_value import By, distinct, first_of_each
 from failsoft.ledger.upkeep import due_limited
 from failsoft.ledger.upkeep import reach as reachable
+from failsoft.ledger.upkeep.lanes import lanes
 
-_DUE = (
-    select(*jobs.c)
-    .where(jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us(), ~IS_PAUSED, ~IS_LIMITED)
-    .order_by(jobs.c.priority.desc(), jobs.c.run_at)
-    .limit(bindparam("limit"))
-)
 _UNCLAIMED = (
     select(*jobs.c)
-    .where(jobs.c.state == JobState.OFFERED, jobs.c.pickup_by <= now_us())
+    .where(
+        in_state(JobState.OFFERED),
+        jobs.c.engine == bindparam("engine"),
+        jobs.c.queue == bindparam("queue"),
+        jobs.c.pickup_by <= now_us(),
+    )
     .order_by(jobs.c.pickup_by)
     .limit(bindparam("limit"))
 )
@@ -53,19 +63,29 @@ _RUNNING = select(
         jobs.c.lease_until < now_us(), jobs.c.lease_until > now_us() + jobs.c.lease_us + _SLACK
     ).label("expired"),
     _IS_ORPHAN.label("is_orphan"),
-).where(jobs.c.state == JobState.RUNNING)
+).where(in_state(JobState.RUNNING))
 
 
 @lru_cache(maxsize=8)
-def _due(reach: Reach | None) -> tuple[AnySelect, AnySelect]:
+def _due(reach: Reach | None, *, is_sqlite: bool) -> tuple[AnySelect, AnySelect]:
     """Return what finds the due jobs without limits, and those with limits."""
     within = reachable.may_offer(reach)
-    return _DUE.where(within), due_limited.due(within)
+    return _due_unlimited(within, is_sqlite=is_sqlite), due_limited.due(within)
+
+
+def _due_unlimited(within: ColumnElement[bool], *, is_sqlite: bool) -> AnySelect:
+    """Find the due jobs without limits: of each priority as many as there may be in all."""
+    each = distinct(jobs.c.priority, text(UNLIMITED))
+    here = (jobs.c.priority == each.c.value, text(UNLIMITED), ~IS_PAUSED, within)
+    limit, by = bindparam("limit", type_=Integer), By(jobs.c.run_at, now_us())
+    found = first_of_each(each, select(*jobs.c).where(*here), by, limit, is_sqlite=is_sqlite)
+    columns = found.selected_columns
+    return found.order_by(columns.priority.desc(), columns.run_at).limit(limit)
 
 
 @lru_cache(maxsize=8)
 def _unclaimed(reach: Reach | None) -> AnySelect:
-    return _UNCLAIMED.where(reachable.may_look_into(reach))
+    return _UNCLAIMED.where(reachable.may_offer(reach))
 
 
 class SqlRescue(SqlRole):
@@ -73,19 +93,29 @@ class SqlRescue(SqlRole):
 
     def due(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
+        is_sqlite = self._database.is_sqlite
 
         def work(connection: Connection) -> list[AnyRow]:
             most = {"limit": limit}
-            return [row for each in _due(reach) for row in connection.execute(each, most)]
+            return [
+                row
+                for each in _due(reach, is_sqlite=is_sqlite)
+                for row in connection.execute(each, most)
+            ]
 
         found = [rows.job_record(row) for row in self._database.read(work)]
         return sorted(found, key=lambda job: (-job.priority, job.run_at))[:limit]
 
     def unclaimed(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return offered jobs whose pickup deadline has passed."""
-        statement, most = _unclaimed(reach), {"limit": limit}
-        found = self._database.read(lambda c: c.execute(statement, most).all())
-        return [rows.job_record(row) for row in found]
+        statement, others = _unclaimed(reach), reach.others if reach else frozenset[str]()
+
+        def work(connection: Connection) -> list[AnyRow]:
+            found = [lane for lane in lanes(connection) if lane[0] not in others]
+            given = ({"engine": engine, "queue": queue, "limit": limit} for engine, queue in found)
+            return [row for each in given for row in connection.execute(statement, each)]
+
+        return [rows.job_record(row) for row in self._database.read(work)]
 
     def hasten(self, engine: str, queue: str, beyond: timedelta) -> None:
         """Let the pickup deadlines of an engine's offers pass now that are further away."""

@@ -21,6 +21,7 @@ from failsoft.ledger.upkeep import clock_doubt
 from failsoft.ledger.verify import (
     chains,
     children,
+    counts,
     groups,
     histories,
     hooks,
@@ -57,6 +58,7 @@ _TOGETHER: tuple[Callable[[Connection], Iterator[Violation]], ...] = (
     children.at_odds_with_their_parents,
     pauses.begun_meanwhile,
     outbox.of_no_step,
+    counts.at_odds,
 )
 
 

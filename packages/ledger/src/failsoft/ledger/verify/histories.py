@@ -62,7 +62,7 @@ def _history(
 ) -> History:
     return History(
         rows.job_record(job),
-        [rows.event_record(row) for row in its_events],
+        rows.history(job, its_events),
         [rows.attempt_record(row) for row in its_attempts],
         [rows.step_record(row) for row in sorted(its_steps, key=attrgetter("seq"))],
     )

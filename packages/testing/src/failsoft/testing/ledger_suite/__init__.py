@@ -15,6 +15,7 @@ public methods only, and no server, plug-in or library.
 from failsoft.testing.ledger_suite.attempts.claims import ClaimPromises
 from failsoft.testing.ledger_suite.attempts.clock_jumps import ClockJumpPromises
 from failsoft.testing.ledger_suite.attempts.conclusions import ConclusionPromises
+from failsoft.testing.ledger_suite.attempts.hand_over import HandOverPromises
 from failsoft.testing.ledger_suite.attempts.lost_leases import LostLeasePromises
 from failsoft.testing.ledger_suite.attempts.offers import OfferPromises
 from failsoft.testing.ledger_suite.attempts.rescue import RescuePromises
@@ -55,6 +56,7 @@ class LedgerSuite(
     DispatchPromises,
     BulkDispatchPromises,
     OfferPromises,
+    HandOverPromises,
     TakenOfferPromises,
     ClaimPromises,
     StepPromises,

@@ -47,6 +47,7 @@ from failsoft.testing.memory_ledger.control.routes import MemoryRoutes
 from failsoft.testing.memory_ledger.expiry import MemoryExpiry
 from failsoft.testing.memory_ledger.flow import MemoryFlow
 from failsoft.testing.memory_ledger.follow_ups import trigger
+from failsoft.testing.memory_ledger.hand_over import MemoryHandOver
 from failsoft.testing.memory_ledger.limits import has_room
 from failsoft.testing.memory_ledger.rows import has_authority
 from failsoft.testing.memory_ledger.schedules import MemorySchedules
@@ -70,6 +71,7 @@ class MemoryLedger(
     MemorySchedules,
     MemoryFlow,
     MemoryExpiry,
+    MemoryHandOver,
     MemoryWaits,
 ):
     """`Ledger` in memory; every transition is decided by the one table.

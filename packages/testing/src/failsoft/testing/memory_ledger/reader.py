@@ -1,5 +1,6 @@
 """What is read of a ledger in memory, and which workers are alive."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -55,7 +56,11 @@ class MemoryReader(Connection):
             now, offered = self._store.clock.now(), self._in(JobState.OFFERED)
             offered = [row for row in offered if reach is None or reach.may_look_into(row)]
             late = sorted((by, n, row) for n, row in enumerate(offered) if (by := row.pickup_by))
-            return [row.record() for by, _, row in late if by <= now][:limit]
+            of_lane = defaultdict[tuple[str | None, str], list[JobRecord]](list)
+            for by, _, row in late:
+                if by <= now:
+                    of_lane[row.engine, row.queue].append(row.record())
+            return [job for lane in sorted(of_lane) for job in of_lane[lane][:limit]]
 
     def hasten(self, engine: str, queue: str, beyond: timedelta) -> None:
         """Let the pickup deadlines of an engine's offers pass now that are further away."""

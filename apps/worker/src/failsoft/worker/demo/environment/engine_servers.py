@@ -32,11 +32,13 @@ class EngineServers:
     Attributes:
         primary: The first engine's.
         fallback: The second one's; None if it has none, as an engine on the ledger.
+        forgets: Whether the first engine's loses its messages when it is killed.
         environment: The variables that lead to them.
     """
 
     primary: KillableServer
     fallback: KillableServer | None
+    forgets: bool
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -49,7 +51,8 @@ def engine_servers(settings: Settings, folder: Path) -> EngineServers:
     """
     environment: dict[str, str] = {}
     servers: list[KillableServer | None] = []
-    for plugin, site in sites(settings):
+    found = list(sites(settings))
+    for plugin, site in found:
         if plugin.is_for_tests:
             raise ConfigurationError(
                 f"expected engines with workers, got {site.name}, whose messages stay in one "
@@ -68,7 +71,8 @@ def engine_servers(settings: Settings, folder: Path) -> EngineServers:
             f"expected a first engine with a server to kill, got {first.name}, which has none; "
             f"give it as the fallback, as in --engines {order}"
         )
-    return EngineServers(primary, fallback, environment)
+    forgets = found[0][0].is_embedded_in_memory
+    return EngineServers(primary, fallback, forgets, environment)
 
 
 def _server(plugin: AnyPlugin, site: AnySite, folder: Path) -> KillableServer:

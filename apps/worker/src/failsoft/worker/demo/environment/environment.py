@@ -160,6 +160,11 @@ class Environment:
             for queue in queues
         )
 
+    def kept_by_primary(self) -> int:
+        """Count the messages that the first engine's server still has after it was killed."""
+        # One that keeps none may have records already that only probes of the others wrote.
+        return 0 if self.servers.forgets else self.waiting_in_primary()
+
     def trusts_primary(self) -> bool:
         """Whether the application's breaker of the first engine opened and closed again."""
         is_open = any(app.engines.breaker(self.primary).is_open for app in self.apps.values())

@@ -12,7 +12,9 @@ from sqlalchemy.exc import ArgumentError
 
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.ledger.database.call_limit import RUNNING, CallLimit
+from failsoft.ledger.database.joint import JointWrite, no_joint
 from failsoft.ledger.database.pool import SPARE, LedgerPool, close_what_is_idle
+from failsoft.ledger.database.postgresql.batches import Batches
 from failsoft.ledger.database.postgresql.encoding import CLIENT, expect_utf8_client
 from failsoft.ledger.database.postgresql.session import SessionSettings, options_of
 from failsoft.ledger.database.raw_connections import RawConnection, RawConnections
@@ -156,18 +158,31 @@ class Writer:
     def __init__(self, engine: Engine, raw_connections: RawConnections) -> None:
         self._engine = engine
         self._raw_connections = raw_connections
+        self._batches = Batches(raw_connections.take)
 
     def begin(self) -> AbstractContextManager[Connection]:
         """Begin a transaction; commit it at the end."""
         return self._engine.begin()
 
-    def at_once(self, work: Callable[[RawConnection], T], before: Callable[[], None]) -> T:
+    def at_once(
+        self,
+        work: Callable[[RawConnection], T],
+        before: Callable[[], None],
+        joint: Callable[[], JointWrite[T] | None] = no_joint,
+    ) -> T:
         """Execute one statement, which is a transaction of its own.
 
         Args:
             work: Executes it.
             before: Called before: between it and its commit there is no moment.
+            joint: Returns the same as a part of a statement that writes for several threads.
         """
+        together = joint()
+        before()
+        if together is None:
+            return self._alone(work)
+        return self._batches.write(together, lambda: self._alone(work))
+
+    def _alone(self, work: Callable[[RawConnection], T]) -> T:
         with self._raw_connections.take() as raw:
-            before()
             return work(raw)

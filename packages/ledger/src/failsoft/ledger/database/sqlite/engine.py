@@ -20,6 +20,7 @@ from tenacity import (
 )
 
 from failsoft.job_engine.errors import ConfigurationError, LedgerUnavailableError
+from failsoft.ledger.database.joint import JointWrite, no_joint
 from failsoft.ledger.database.raw_connections import RawConnection, RawConnections
 from failsoft.ledger.database.sqlite.ledger_file import LedgerConnection, LedgerFile, file_at
 from failsoft.ledger.database.sqlite.mounts import file_system
@@ -132,12 +133,18 @@ class Writer:
                 write_queue.leave(alone)
                 raise
 
-    def at_once(self, work: Callable[[RawConnection], T], before: Callable[[], None]) -> T:
+    def at_once(
+        self,
+        work: Callable[[RawConnection], T],
+        before: Callable[[], None],
+        joint: Callable[[], JointWrite[T] | None] = no_joint,
+    ) -> T:
         """Commit the work of prepared statements, in this thread's transaction or another's.
 
         Args:
             work: Executes them; see `Write` for what it must not do.
             before: Called before the commit.
+            joint: Not called: a statement costs little here, and the commit is shared already.
 
         Raises:
             LedgerUnavailableError: The file is no longer the one at its path.
@@ -187,7 +194,7 @@ class Writer:
         write_queue: WriteQueue[RawConnection] | None = None,
     ) -> None:
         with self._raw_connections.take() as raw:
-            begin(raw.connection.dbapi_connection)
+            begin(raw.cursor)
             write.run(raw)
             if write_queue is not None:
                 # Only now: what has failed by then is this one's own.

@@ -297,6 +297,20 @@ class ClockJumpPromises:
         pass_time(LONG + MOMENT)
         assert ledger.receive(claim, StepRecord("more", 1, StepKind.WAIT, "{}"), wait) is None
 
+    def test_what_an_event_woke_is_due(self, ledger: Ledger, pass_time: PassTime) -> None:
+        """Its wake-up is its last event, and not the wait before it."""
+        claim = started(ledger)
+        wait = _wait(claim.job_id)
+        pending = StepRecord("news", 0, StepKind.WAIT, "{}")
+        ledger.conclude(claim, Conclusion(SUSPEND, delay=LONG, step=pending, wait=wait))
+        pass_time(DAY)
+        ledger.send(SentEvent("event", wait.topic, "news", "1", LONG))
+        pass_time(-DAY)
+
+        ledger.mend(PATIENCE, DAY)
+
+        assert claim.job_id in [job.id for job in ledger.due(10)]
+
     def test_an_end_is_no_newer_than_now(self, ledger: Ledger, pass_time: PassTime) -> None:
         """Or it would be kept for longer than others, and in the place of others."""
         pass_time(DAY)

@@ -6,6 +6,7 @@ from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing.ledger_suite.fixtures import (
     CONCLUSIONS,
+    ENDINGS,
     LONG,
     MOMENT,
     SECOND,
@@ -120,6 +121,14 @@ class ReaderPromises:
         ended(ledger, JobState.SUCCEEDED)
 
         assert ledger.counts() == {JobState.OFFERED: 2, JobState.SUCCEEDED: 1}
+
+    def test_jobs_are_counted_however_they_ended(self, ledger: Ledger) -> None:
+        """By the attempt, by a request that it honours, or before any attempt."""
+        for state in ENDINGS:
+            ended(ledger, state)
+        ledger.cancel(waiting(ledger).id, "ada")
+
+        assert ledger.counts() == dict.fromkeys(ENDINGS, 1) | {JobState.CANCELLED: 2}
 
     def test_every_transition_is_one_event(self, ledger: Ledger) -> None:
         """Numbered without gaps, in the order they happened (rule 22)."""

@@ -1,0 +1,225 @@
+"""Whether a dispatch reaches its targets: each row with its target, figure, spread and verdict.
+
+    PYTHONPATH=. python bench/dispatch_targets.py [--ledger postgresql] [--count 500]
+
+Every row is measured beside its floor in the same run, call by call in turn.
+"""
+
+import argparse
+import json
+import sqlite3
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from redis import Redis
+from rq import Queue
+from rq.scripts import UNIQUE_ENQUEUE_SCRIPT
+
+from bench.bars import at_least, at_most
+from bench.dispatch import (
+    ledger_url,
+    made,
+    our_dispatcher,
+    ours,
+    ours_many,
+    raw_dramatiq,
+    raw_rq,
+    raw_rq_many,
+)
+from failsoft.queue.embedded_valkey import EmbeddedValkey
+from tests.servers.rabbitmq import RabbitMQ
+
+Row = dict[str, Any]
+Call = Callable[[int], object]
+
+#: The threads that dispatch side by side.
+THREADS = 8
+
+
+def row(name: str, bar: dict[str, Any], figure: float, spread: Sequence[float]) -> Row:
+    """Return a row of the table."""
+    low, high = min(spread), max(spread)
+    return {
+        "name": name,
+        **bar,
+        "figure": round(figure, 2),
+        "spread": [round(low, 2), round(high, 2)],
+    }
+
+
+def in_turn(calls: dict[str, Call], count: int, rounds: int = 3) -> list[dict[str, list[float]]]:
+    """Make one call of each in turn; return the microseconds of each round."""
+    found = []
+    for _ in range(rounds):
+        times: dict[str, list[float]] = {name: [] for name in calls}
+        for number in range(count // rounds):
+            for name, call in calls.items():
+                began = time.perf_counter()
+                call(number)
+                times[name].append((time.perf_counter() - began) * 1e6)
+        found.append(times)
+    return found
+
+
+def p50(times: Sequence[float]) -> float:
+    """Return the median."""
+    return statistics.median(times)
+
+
+def p99(times: Sequence[float]) -> float:
+    """Return the 99th percentile."""
+    return statistics.quantiles(times, n=100, method="inclusive")[98]
+
+
+def two_row_commit(kind: str, url: str, folder: Path) -> Call:
+    """Return a commit of two rows in bare tables on the same disk or server, each call."""
+    is_sqlite = kind == "sqlite"
+    driver: Any
+    if is_sqlite:
+        driver = sqlite3.connect(folder / "floor.db", isolation_level=None)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            driver.execute(f"PRAGMA {pragma}")
+    else:
+        driver = psycopg.connect(url, autocommit=True, prepare_threshold=0)
+    driver.execute("CREATE TABLE bench_one (id varchar(64) PRIMARY KEY, body text)")
+    driver.execute("CREATE TABLE bench_two (id varchar(64), n integer, body text)")
+    mark = "?" if is_sqlite else "%s"
+    cursor, begin = driver.cursor(), "BEGIN IMMEDIATE" if is_sqlite else "BEGIN"
+
+    def call(_: int) -> None:
+        own_id = f"{time.perf_counter_ns():032x}"
+        cursor.execute(begin)
+        cursor.execute(f"INSERT INTO bench_one VALUES ({mark}, {mark})", (own_id, "x" * 200))  # noqa: S608 - a mark
+        cursor.execute(f"INSERT INTO bench_two VALUES ({mark}, 1, {mark})", (own_id, "x" * 100))  # noqa: S608 - a mark
+        cursor.execute("COMMIT")
+
+    return call
+
+
+def lua_call(client: Redis) -> Call:
+    """Return a call of RQ's script with as many fields as a job has."""
+    script = client.register_script(UNIQUE_ENQUEUE_SCRIPT)
+    fields = [part for n in range(18) for part in (f"field{n}", "value of some length")]
+
+    def call(_: int) -> None:
+        own_id = f"bench-{time.perf_counter_ns()}"
+        script([f"rq:job:{own_id}", "rq:queue:floor"], [own_id, "R", -1, *fields])
+
+    return call
+
+
+def latency(calls: dict[str, Call], kind: str, count: int) -> Iterator[Row]:
+    """Yield p50 and p99 of one caller beside raw RQ, and beside a commit and a call."""
+    rounds = in_turn(calls, count)
+    if kind == "sqlite":
+        ratios = [p50(each["ours"]) / p50(each["raw"]) for each in rounds]
+        figure, bar = statistics.median(ratios), 1.25
+        yield row("dispatch / enqueue, p50", at_most("x", bar, figure), figure, ratios)
+    else:
+        floors = [p50(each["ours"]) / (p50(each["commit"]) + p50(each["lua"])) for each in rounds]
+        figure = statistics.median(floors)
+        yield row("dispatch / (commit + Lua call), p50", at_most("x", 1.3, figure), figure, floors)
+    tails = [p99(each["ours"]) / (2 * p99(each["raw"]) + p99(each["commit"])) for each in rounds]
+    figure = statistics.median(tails)
+    yield row("dispatch / (2 enqueue + commit), p99", at_most("x", 1, figure), figure, tails)
+
+
+def threads(dispatch: Call, raw: Call, count: int) -> Row:
+    """Return how many jobs eight threads dispatch, beside eight that enqueue."""
+
+    def rate(call: Call) -> float:
+        each = count // THREADS
+
+        def work() -> None:
+            for number in range(each):
+                call(number)
+
+        workers = [threading.Thread(target=work) for _ in range(THREADS)]
+        began = time.perf_counter()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return each * THREADS / (time.perf_counter() - began)
+
+    ratios = [1 / (rate(raw) / rate(dispatch)) for _ in range(3)]
+    figure = statistics.median(ratios)
+    return row(
+        f"{THREADS} threads, dispatches / enqueues", at_least("x", 1, figure), figure, ratios
+    )
+
+
+def bulk(dispatch: Call, raw: Call, kind: str, rounds: int = 3) -> Row:
+    """Return `dispatch_many` beside `Queue.enqueue_many`.
+
+    On PostgreSQL 0.7 of Procrastinate's bulk is about 0.9 of it.
+    """
+    found = in_turn({"raw": raw, "ours": dispatch}, rounds, rounds)
+    ratios = [each["raw"][0] / each["ours"][0] for each in found]
+    figure, bar = statistics.median(ratios), 1.0 if kind == "sqlite" else 0.9
+    return row("dispatch_many / enqueue_many", at_least("x", bar, figure), figure, ratios)
+
+
+def outage(calls: dict[str, Call], kill: Callable[[], None], count: int) -> Iterator[Row]:
+    """Yield the first dispatch after Redis is killed, and those after it."""
+    dispatch, send = calls["ours"], calls["send"]
+    for number in range(20):
+        send(number)
+    kill()
+    began = time.perf_counter()
+    dispatch(0)
+    first = (time.perf_counter() - began) * 1000
+    yield row("first dispatch at a refused Redis, ms", at_most("ms", 10, first), first, [first])
+    rounds = in_turn(calls, count)
+    ratios = [p50(each["ours"]) / (p50(each["send"]) + p50(each["commit"])) for each in rounds]
+    figure = statistics.median(ratios)
+    yield row("in an outage / (send + commit), p50", at_most("x", 1.2, figure), figure, ratios)
+
+
+def rows(kind: str, count: int, many: int) -> Iterator[Row]:
+    """Start the servers and yield every row."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        valkey = stack.enter_context(EmbeddedValkey(made(folder / "valkey")))
+        rabbitmq = RabbitMQ(made(folder / "rabbitmq"))
+        rabbitmq.start()
+        stack.callback(rabbitmq.stop)
+        url = ledger_url(kind, folder, stack)
+        dispatcher = our_dispatcher(url, valkey.url, rabbitmq.url)
+        stack.callback(dispatcher.close)
+        client = Redis.from_url(valkey.url)
+        queue = Queue("raw", connection=client)
+        dispatch, raw, commit = ours(dispatcher), raw_rq(queue), two_row_commit(kind, url, folder)
+        for number in range(50):
+            dispatch(number)
+            raw(number)
+        calls = {"raw": raw, "ours": dispatch, "commit": commit, "lua": lua_call(client)}
+        yield from latency(calls, kind, count)
+        yield threads(dispatch, raw, count)
+        yield bulk(ours_many(dispatcher, many, "rq"), raw_rq_many(queue, many), kind)
+        # So that RabbitMQ is connected when Redis is killed.
+        ours_many(dispatcher, 1, "dramatiq")(0)
+        calls = {"send": raw_dramatiq(rabbitmq.url), "ours": dispatch, "commit": commit}
+        yield from outage(calls, valkey.kill, count)
+
+
+def main() -> None:
+    """Print the rows as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ledger", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--count", type=int, default=900)
+    parser.add_argument("--many", type=int, default=10_000)
+    arguments = parser.parse_args()
+    for each in rows(arguments.ledger, arguments.count, arguments.many):
+        print(json.dumps(each), flush=True)
+
+
+if __name__ == "__main__":
+    main()

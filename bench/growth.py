@@ -1,0 +1,279 @@
+"""What a ledger of a million finished jobs costs: dispatches and ends, lists, counts, pruning.
+
+    make bench-growth                                       # both ledgers, 1,000,000 jobs
+    make bench-growth ARGS="--rows 100000 --ledger sqlite --json"
+
+Dispatch, claim and end are measured in turn on an empty ledger and on the full one, as a ratio of
+the medians of each round. A list or a count is the median of several. Another writer's wait is how
+long a transaction of pruning keeps the turn to write, from its beginning until it is committed.
+"""
+
+import argparse
+import json
+import secrets
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter, time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from bench.full_ledger import AT_ONCE, add_due, fill, settle
+from failsoft.job_engine.policies.retention import Retention
+from failsoft.job_engine.ports.reach import Reach
+from failsoft.job_engine.records.job import Conclusion, Ticket
+from failsoft.job_engine.records.manual_retry import DeadLetters
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import SUCCEED, JobState
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.upgrade.run import upgrade
+from failsoft.ledger.upkeep.pruning import SqlPruner
+from failsoft.worker.doctor.worker_checks import open_pinned, waiting_names
+from tests.servers.postgresql.postgres import Postgres
+
+EVIDENCE = Path(__file__).parent.parent / "docs" / "evidence" / "bench"
+LEDGERS = ("sqlite", "postgresql")
+MINUTE = timedelta(minutes=1)
+#: What is to be reached: a ratio, milliseconds, jobs a second, bytes.
+RATIO, LIST_MS, PASS_MS, PRUNE_RATE, LOCK_MS, JOB_BYTES = 1.2, 20.0, 50.0, 10_000.0, 50.0, 1_024.0
+DUE, PASS = 20_000, 100
+
+Row = dict[str, Any]
+
+
+def row(name: str, target: str, figure: float, spread: str, *, met: bool) -> Row:
+    """Return one line of the table."""
+    return {"name": name, "target": target, "figure": figure, "spread": spread, "met": met}
+
+
+def beside_empty(empty: SqlLedger, full: SqlLedger, rounds: int, calls: int) -> Iterator[Row]:
+    """Dispatch, claim and end jobs on both ledgers, a call of each in turn."""
+    _medians(empty, full, 20)
+    found = [_medians(empty, full, calls) for _ in range(rounds)]
+    for place, name in enumerate(("dispatch", "claim", "end")):
+        ratios = [there[place] / here[place] for here, there in found]
+        figure, spread = statistics.median(ratios), f"{min(ratios):.2f} to {max(ratios):.2f}"
+        what, target = f"{name}, beside an empty ledger", f"<= {RATIO}x"
+        yield row(what, target, round(figure, 3), spread, met=figure <= RATIO)
+
+
+def _medians(empty: SqlLedger, full: SqlLedger, calls: int) -> list[list[float]]:
+    took = [(_one_job(empty), _one_job(full)) for _ in range(calls)]
+    empties, fulls = zip(*took, strict=True)
+    return [[statistics.median(each) for each in zip(*of, strict=True)] for of in (empties, fulls)]
+
+
+def _one_job(ledger: SqlLedger) -> tuple[float, float, float]:
+    job = NewJob(
+        f"{int(time() * 1000):012x}{secrets.token_hex(10)}",
+        *("send_mail_1", "default", '{"user_id":7,"email":"ada@example.org"}'),
+        secrets.token_hex(32),
+    )
+    moments = [perf_counter()]
+    record, _ = ledger.record_job(job, OfferPlan("rq", MINUTE, "the first engine of its queue"))
+    moments.append(perf_counter())
+    ticket = Ticket(
+        *(record.id, record.epoch, "rq", record.queue),
+        *(secrets.token_hex(16), "9f1c2b7a4d5e6f70", MINUTE),
+    )
+    claim = ledger.claim(ticket)
+    moments.append(perf_counter())
+    if claim is None:
+        raise AssertionError("expected the offer to be claimed")
+    ledger.conclude(claim, Conclusion(SUCCEED, result="null"))
+    moments.append(perf_counter())
+    first, second, third = (b - a for a, b in pairwise(moments))
+    return first, second, third
+
+
+def lists_and_counts(ledger: SqlLedger, database: Database, calls: int) -> Iterator[Row]:
+    """Call every list and count of the command line."""
+    since = ledger.list_jobs(limit=1)[0].created_at - timedelta(days=20)
+    rare, failed = {"name": "rare_job"}, {"states": [JobState.FAILED]}
+    filters: Mapping[str, dict[str, Any]] = {
+        "newest": {},
+        **{f"--state {state}": {"states": [state]} for state in JobState},
+        "--state of all that are open": {
+            "states": [s for s in JobState if not s.is_terminal],
+        },
+        "--name of many": {"name": "send_mail_1"},
+        "--name of few": rare,
+        "--name of none": {"name": "no_such_job"},
+        "--queue of many": {"queue": "bulk"},
+        "--queue of few": {"queue": "rare"},
+        "--queue of none": {"queue": "none"},
+        "--name and --queue of few": rare | {"queue": "bulk"},
+        "--state failed --name of few": failed | rare,
+        "--state failed --queue of few": failed | {"queue": "rare"},
+        "--key": {"key": "order-500001"},
+        "--key of none": {"key": "no-such-order"},
+        "--tag of many": {"tag": "eu"},
+        "--tag of few": {"tag": "rare"},
+        "--until long ago": {"until": since},
+        "--since, --name of few": rare | {"since": since},
+    }
+    for name, wanted in filters.items():
+        yield _list(f"list {name}", calls, lambda wanted=wanted: ledger.list_jobs(**wanted))
+    yield _list("dead letters", calls, lambda: ledger.dead_letters(DeadLetters(limit=50)))
+    yield _list("count by state", calls, ledger.counts)
+    yield _list("count of an engine", calls, lambda: ledger.engine_load("rq"))
+    yield _list("names of ended jobs", calls, SqlPruner(database).ended_names)
+    yield _list("waiting jobs by name", calls, lambda: waiting_names(database))
+    yield _list("open jobs of some engines", calls, lambda: open_pinned(database))
+
+
+def _list(name: str, calls: int, call: Callable[[], object]) -> Row:
+    figure, spread = _median_ms(calls, call)
+    return row(name, f"<= {LIST_MS:g} ms", figure, spread, met=figure <= LIST_MS)
+
+
+def _median_ms(calls: int, call: Callable[[], object]) -> tuple[float, str]:
+    call()
+    took = []
+    for _ in range(calls):
+        began = perf_counter()
+        call()
+        took.append((perf_counter() - began) * 1000)
+    return round(statistics.median(took), 2), f"{min(took):.2f} to {max(took):.2f}"
+
+
+def scheduler_pass(ledger: SqlLedger, calls: int) -> Row:
+    """Look for what is due as a scheduler does."""
+    reach = Reach(frozenset({"rq", "dramatiq"}))
+    found = ledger.due(PASS, reach)
+    if len(found) != PASS:
+        raise AssertionError(f"expected {PASS} due jobs, got {len(found)}")
+    figure, spread = _median_ms(calls, lambda: ledger.due(PASS, reach))
+    name = f"a scheduler's look with {DUE} due"
+    return row(name, f"<= {PASS_MS:g} ms", figure, spread, met=figure <= PASS_MS)
+
+
+def prune(database: Database, most: int, step: Callable[[int], object]) -> Iterator[Row]:
+    """Prune up to so many jobs, and time each transaction."""
+    pruner, held = SqlPruner(database), list[float]()
+    original, retention = database.write, Retention(age=timedelta(days=1))
+
+    def timed(work: Callable[[Any], Any], *args: Any, **kwargs: Any) -> Any:
+        begun_at = [0.0]
+
+        def measured(connection: Any) -> Any:
+            begun_at[0] = perf_counter()
+            return work(connection)
+
+        result = original(measured, *args, **kwargs)
+        held.append((perf_counter() - begun_at[0]) * 1000)
+        return result
+
+    database.write = timed  # type: ignore[method-assign]
+    began, deleted = perf_counter(), 0
+    for name in pruner.ended_names():
+        while pruner.remember_keys(name, JobState.SUCCEEDED, retention, 500):
+            pass
+        while deleted < most and (gone := pruner.prune(name, JobState.SUCCEEDED, retention, 500)):
+            deleted += gone
+            step(gone)
+        if deleted >= most:
+            break
+    took = perf_counter() - began
+    del database.write
+    rate = round(deleted / took)
+    yield row(
+        f"pruning {deleted} jobs, in a second",
+        f">= {PRUNE_RATE:g}",
+        rate,
+        f"{len(held)} transactions",
+        met=rate >= PRUNE_RATE,
+    )
+    longest = round(max(held), 1)
+    spread = f"p50 {statistics.median(held):.1f}, p99 {sorted(held)[int(len(held) * 0.99)]:.1f}"
+    yield row(
+        "the longest wait for a transaction of pruning",
+        f"<= {LOCK_MS:g} ms",
+        longest,
+        spread,
+        met=longest <= LOCK_MS,
+    )
+
+
+def growth(
+    kind: str, rows: int, stack: ExitStack, console: Console, *, calls: int = 9
+) -> Iterator[Row]:
+    """Fill a ledger with so many jobs, and measure it."""
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="failsoft-bench-")))
+    empty, full = (stack.enter_context(closing(each)) for each in _databases(kind, folder, stack))
+    for each in (empty, full):
+        upgrade(each)
+    now = int(time() * 1_000_000)
+    before = settle(full)
+    turns = range((rows + AT_ONCE - 1) // AT_ONCE)
+    filling = fill(full, rows, now)
+    for _ in track(turns, description=f"{kind}: {rows} jobs", console=console):
+        next(filling)
+    list(filling)
+    each_job = round((settle(full) - before) / rows)
+    ledger = SqlLedger(full)
+    yield row(
+        "bytes of a finished job", f"<= {JOB_BYTES:g}", each_job, "", met=each_job <= JOB_BYTES
+    )
+    yield from beside_empty(SqlLedger(empty), ledger, 5, calls * 12)
+    add_due(full, DUE, now)
+    if not full.is_sqlite:
+        settle(full)
+    yield from lists_and_counts(ledger, full, calls)
+    yield scheduler_pass(ledger, calls)
+    yield from prune(full, min(rows // 2, 100_000), lambda _: None)
+
+
+def _databases(kind: str, folder: Path, stack: ExitStack) -> Iterator[Database]:
+    if kind == "sqlite":
+        yield from (Database(f"sqlite:///{folder / name}.db") for name in ("empty", "full"))
+        return
+    folder.chmod(0o755)
+    server = Postgres(folder / "postgres")
+    server.start()
+    stack.callback(server.stop)
+    yield from (Database(server.create_database(name)) for name in ("empty", "full"))
+
+
+def main() -> None:
+    """Measure, print a table or figures, and write the evidence."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--ledger", choices=LEDGERS, help="both where it is left out")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="finished jobs")
+    parser.add_argument("--calls", type=int, default=9, help="of each list")
+    parser.add_argument("--json", action="store_true", help="print figures, not tables")
+    parser.add_argument("--no-evidence", action="store_true", help="write no evidence")
+    given = parser.parse_args()
+    console = Console(stderr=given.json)
+    for kind in [given.ledger] if given.ledger else LEDGERS:
+        with ExitStack() as stack:
+            found = list(growth(kind, given.rows, stack, console, calls=given.calls))
+        figures = {"ledger": kind, "rows": given.rows, "found": found}
+        if given.json:
+            print(json.dumps(figures, indent=2))
+        else:
+            _print(found, f"{given.rows} finished jobs, {kind}", console)
+        if not given.no_evidence:
+            text = json.dumps(figures, indent=2) + "\n"
+            (EVIDENCE / f"growth-{kind}.json").write_text(text)
+
+
+def _print(found: list[Row], title: str, console: Console) -> None:
+    table = Table("", "target", "figure", "spread", "met", title=title)
+    for each in found:
+        verdict = "yes" if each["met"] else "[red]no[/]"
+        table.add_row(each["name"], each["target"], f"{each['figure']:g}", each["spread"], verdict)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
