@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ bench: setup  ## Every target, beside raw RQ, raw Dramatiq and the durable peers
 	@tests/servers/install rabbitmq
 	@PYTHONPATH=. $(RUN) python \
 		$(if $(ENGINE),bench/engine_dispatch.py --engine $(ENGINE),-m bench) $(ARGS)
+
+bench-concurrent: setup  ## Threads, coroutines and processes that dispatch at the same time (ARGS="--ledger postgresql")
+	@PYTHONPATH=. $(RUN) python bench/callers.py $(ARGS)
 
 bench-ledger-engine: setup  ## The ledger as an engine: pickup, idle workers, jobs a second (ARGS="--ledger postgresql")
 	@PYTHONPATH=. $(RUN) python bench/ledger_engine.py $(ARGS)
