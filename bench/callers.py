@@ -117,7 +117,8 @@ def of_processes(servers: Servers, who: str, callers: int, count: int) -> float:
     if any(process.exitcode for process in processes):
         raise SystemExit("expected every process to make its calls; see what it wrote above")
     found = [spans.get() for _ in processes]
-    return each * callers / (max(end for _, end in found) - min(begin for begin, _ in found))
+    seconds: float = max(end for _, end in found) - min(begin for begin, _ in found)
+    return each * callers / seconds
 
 
 def _call_in_a_process(servers: Servers, who: str, each: int, *, barrier: Any, spans: Any) -> None:
