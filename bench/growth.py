@@ -174,8 +174,6 @@ def prune(database: Database, most: int, step: Callable[[int], object]) -> Itera
     database.write = timed  # type: ignore[method-assign]
     began, deleted = perf_counter(), 0
     for name in pruner.ended_names():
-        while pruner.remember_keys(name, JobState.SUCCEEDED, retention, 500):
-            pass
         while deleted < most and (gone := pruner.prune(name, JobState.SUCCEEDED, retention, 500)):
             deleted += gone
             step(gone)

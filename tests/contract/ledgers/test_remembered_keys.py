@@ -76,9 +76,7 @@ class Ledger:
     def prune(self, pruner: SqlPruner | None = None) -> int:
         """Prune succeeded jobs as `prune_ledger` does; return how many rows went."""
         pruner, which = pruner or self.pruner, ("send_welcome", JobState.SUCCEEDED, NOTHING_KEPT)
-        while pruner.remember_keys(*which, 100):
-            pass
-        return pruner.prune(*which, 100)
+        return sum(iter(lambda: pruner.prune(*which, 100), 0))
 
     def again(self, new: NewJob) -> tuple[JobRecord, bool]:
         return self.sql.record_job(replace(new, id=f"{new.id}-again"), plan())

@@ -237,6 +237,22 @@ def test_one_transaction_deletes_no_more_than_its_limit(ledger: Ledger) -> None:
     assert sum(sizes) == MAX_JOBS + 10
 
 
+def test_those_that_must_stay_hide_none_that_may_go(ledger: Ledger) -> None:
+    """However many of the oldest stay, and whatever lets one of them go in the end."""
+    ledger.add("parent", JobState.RUNNING, age=HOUR)
+    ledger.add_many(30, age=HOUR)
+    first = jobs.c.id.in_([f"many-{n}" for n in range(25)])
+    ledger.database.write(lambda c: c.execute(update(jobs).where(first).values(parent_id="parent")))
+
+    prune = lambda: ledger.pruner.prune("job", JobState.SUCCEEDED, DAY, 2)  # noqa: E731 - below
+
+    assert sum(iter(prune, 0)) == 5
+    assert ledger.ids() == {"parent", *(f"many-{n}" for n in range(25))}
+
+    ledger.database.write(lambda c: c.execute(jobs.update().where(first).values(parent_id=None)))
+    assert sum(iter(prune, 0)) == 25
+
+
 def test_two_pruners_at_once_delete_no_more_than_one_would(ledger: Ledger) -> None:
     ledger.add_many(1000, age=HOUR)
     keep = Retention(age=timedelta(days=36_500), count=400)

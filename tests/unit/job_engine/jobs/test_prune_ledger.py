@@ -44,7 +44,6 @@ class Ledger:
         self.prunable = prunable
         self.late = late
         self.groups = 0
-        self.keyed = 0
         self.keys = 0
         self.outbox = 0
         self.pruned: list[tuple[str, JobState, Retention, int]] = []
@@ -57,11 +56,6 @@ class Ledger:
         if found:
             self.prunable[name, state] += self.late
         return found
-
-    def remember_keys(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
-        remembered = min(limit, self.keyed)
-        self.keyed -= remembered
-        return remembered
 
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         self.pruned.append((name, state, retention, limit))

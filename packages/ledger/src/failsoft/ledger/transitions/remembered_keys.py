@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     and_,
@@ -19,13 +20,14 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    type_coerce,
 )
 
 from failsoft.job_engine.policies.retention import IDEMPOTENCY_FOR
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger.database.compiled import AnyRow, AnySelect
+from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema.jobs import jobs
@@ -44,8 +46,11 @@ _LIVES_UNTIL = case(
 )
 #: Whether a job has a key that must outlive it.
 HAS_LIVE_KEY: ColumnElement[bool] = func.coalesce(_LIVES_UNTIL, 0) > now_us()
-#: Whether its key is in the table.
-IS_REMEMBERED: ColumnElement[bool] = select(keys.c.key).where(_OF_JOB).exists()
+#: Since when its key is in the table; NULL where it is not. A value and no EXISTS, of which
+#: PostgreSQL may make a join with all keys.
+REMEMBERED_AT: ColumnElement[int] = (
+    select(type_coerce(keys.c.remembered_at, BigInteger)).where(_OF_JOB).scalar_subquery()
+)
 #: Whether a dispatch would use a key whose job is gone; of the statement that inserts jobs.
 IS_TAKEN: ColumnElement[bool] = (
     select(keys.c.key)
@@ -103,25 +108,29 @@ def find_id(connection: Connection, job_id: str) -> JobRecord | None:
     return None if row is None else _record(row)
 
 
+def is_unremembered() -> ColumnElement[bool]:
+    """Say whether a job has a key that must outlive it and is not in the table yet."""
+    return and_(HAS_LIVE_KEY, REMEMBERED_AT.is_(None))
+
+
 def has_settled(span: timedelta) -> ColumnElement[bool]:
     """Say whether a job's key has been in the table for so long that every dispatch sees it."""
-    settled = keys.c.remembered_at <= now_us() - microseconds(span)
-    return or_(~HAS_LIVE_KEY, select(keys.c.key).where(_OF_JOB, settled).exists())
+    return or_(~HAS_LIVE_KEY, func.coalesce(now_us() - microseconds(span) >= REMEMBERED_AT, False))
 
 
-def unremembered(which: ColumnElement[bool]) -> AnySelect:
-    """Select the ids of ended jobs whose keys are not in the table yet."""
-    return select(jobs.c.id).where(which, HAS_LIVE_KEY, ~IS_REMEMBERED)
+def remember(connection: Connection, ids: Sequence[str]) -> int:
+    """Put the keys of some ended jobs into the table, if they are to be there still.
 
-
-def remember(connection: Connection, ids: Sequence[str]) -> None:
-    """Put the keys of some ended jobs into the table, if they are to be there still."""
-    wanted = and_(jobs.c.finished_at.is_not(None), HAS_LIVE_KEY, ~IS_REMEMBERED)
+    Returns:
+        How many of them were not there.
+    """
+    wanted = and_(jobs.c.finished_at.is_not(None), is_unremembered())
     copied = select(*_COPIED.values()).where(jobs.c.id.in_(ids), wanted)
     insert = insert_into(connection.dialect.name, keys).from_select(list(_COPIED), copied)
     # A key whose time was over may stand for another job since.
     renewed = {name: insert.excluded[name] for name in _COPIED if name not in ("scope", "key")}
-    connection.execute(insert.on_conflict_do_update(index_elements=["scope", "key"], set_=renewed))
+    renewal = insert.on_conflict_do_update(index_elements=["scope", "key"], set_=renewed)
+    return connection.execute(renewal).rowcount
 
 
 def forget(connection: Connection, limit: int) -> int:

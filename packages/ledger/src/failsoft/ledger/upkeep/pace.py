@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-#: How long a transaction should take, in seconds; one that is twice as slow is short still.
-AIM = 0.025
+#: How long a transaction should take, in seconds; one that is three times as slow is short still.
+AIM = 0.015
 #: What it begins with, as long as nothing is known, and what it never goes below.
 FIRST, LEAST = 100, 50
 #: By how much the next one is larger at most, and smaller.
@@ -28,7 +28,7 @@ class Pace:
 
     def at_most(self, limit: int) -> int:
         """Return how many to take, and no more than so many."""
-        return min(limit, int(self._next))
+        return min(limit, round(self._next))
 
     @contextmanager
     def kept(self, *, is_full: bool) -> Iterator[Callable[[], None]]:

@@ -3,21 +3,26 @@
 To make such a statement takes longer than a database takes to delete a job.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
     Delete,
+    Integer,
+    String,
     and_,
+    any_,
     bindparam,
     delete,
+    false,
     func,
     or_,
     select,
@@ -75,16 +80,15 @@ class Statements(NamedTuple):
         newest: The place of the newest job that is one too many; takes `keep`.
         end: The last of the next `SPAN` jobs after a place.
         how_many: How many of a span may be pruned.
-        unremembered: The ids of those whose keys are to be remembered first; takes `limit`.
-        oldest: The oldest that may be deleted, with their ends; takes `limit`.
-        delete: Deletes those of some `ids` that still may be.
+        following: The next jobs of a span, whether there is something to do for each, and whether
+            that is to remember its key first; takes `limit`.
+        delete: Deletes those of some `ids` that may be, if they end no later than a span.
     """
 
     newest: AnySelect
     end: AnySelect
     how_many: AnySelect
-    unremembered: AnySelect
-    oldest: AnySelect
+    following: AnySelect
     delete: Delete
 
 
@@ -101,9 +105,9 @@ _UNSEALED = (
 )
 
 
-def span(after: Place = FIRST, upto: Place = LAST, newest: Place = FIRST) -> Mapping[str, Any]:
-    """Return the parameters of where statements begin, where they end, and what is one too many."""
-    places = {"after": after, "upto": upto, "newest": newest}
+def span(after: Place = FIRST, upto: Place = LAST) -> Mapping[str, Any]:
+    """Return the parameters of where statements begin and where they end."""
+    places = {"after": after, "upto": upto}
     return {f"{name}_{part}": getattr(p, part) for name, p in places.items() for part in p._fields}
 
 
@@ -119,48 +123,61 @@ def without_unsealed(connection: Connection, statement: S) -> S:
 
 
 @lru_cache
-def statements(kept: Kept, settles: timedelta) -> Statements:
+def statements(kept: Kept, settles: timedelta, *, is_sqlite: bool) -> Statements:
     """Make the statements for the jobs of a definition that ended so."""
     ended = (jobs.c.name == kept.name, jobs.c.state == kept.state, jobs.c.finished_at.is_not(None))
-    after, upto, settled = _beyond("after"), ~_beyond("upto"), remembered_keys.has_settled(settles)
-    may_go, oldest = _may_go(kept.retention), select(jobs.c.id, _AT.label("at"))
+    # A plan that PostgreSQL makes once for all values reads and sorts all that have ended.
+    given = partial(bindparam, literal_execute=not is_sqlite)
+    after, upto = _beyond("after", given), ~_beyond("upto", given)
+    settled = remembered_keys.has_settled(settles)
+    may_go, place = _may_go(), select(jobs.c.id, _AT.label("at"))
+    unremembered = remembered_keys.is_unremembered()
+    # Columns and no conditions, by which PostgreSQL would expect too few rows.
+    is_ready = and_(may_go, or_(settled, unremembered)).label("is_ready")
     newest_first = (jobs.c.finished_at.desc(), jobs.c.id.desc())
     # Found by their ids: the index of those that ended so has many more.
     named = (by_itself(jobs.c.name) == kept.name, by_itself(jobs.c.state) == kept.state)
-    mine = (jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.finished_at.is_not(None))
+    mine = (_is_among_ids(is_sqlite=is_sqlite), jobs.c.finished_at.is_not(None))
     return Statements(
-        oldest.where(*ended).order_by(*newest_first).offset(bindparam("keep")).limit(1),
-        oldest.where(*ended, after).order_by(*_ORDER).offset(SPAN - 1).limit(1),
+        place.where(*ended).order_by(*newest_first).offset(given("keep", type_=Integer)).limit(1),
+        place.where(*ended, after).order_by(*_ORDER).offset(SPAN - 1).limit(1),
         select(func.count()).select_from(jobs).where(*ended, after, upto, may_go),
-        remembered_keys.unremembered(and_(*ended, after, upto, may_go))
+        place.add_columns(is_ready, unremembered.label("is_unremembered"))
+        .where(*ended, after, upto)
         .order_by(*_ORDER)
         .limit(_LIMIT),
-        oldest.where(*ended, after, may_go, settled).order_by(*_ORDER).limit(_LIMIT),
-        delete(jobs).where(*mine, *named, may_go, settled),
+        delete(jobs).where(*mine, *named, ~_beyond("upto", bindparam), may_go, settled),
     )
 
 
-def _may_go(retention: Retention) -> ColumnElement[bool]:
-    """Say which of those that ended so are kept no longer, and nothing relies on them."""
-    too_old = jobs.c.finished_at < now_us() - microseconds(retention.age)
-    # A job that ends meanwhile only moves that line towards newer jobs, so it stays right.
-    too_many = [] if retention.count is None else [~_beyond("newest")]
+def _is_among_ids(*, is_sqlite: bool) -> ColumnElement[bool]:
+    # One parameter, so that the statement is the same for any number of ids.
+    if is_sqlite:
+        each = func.json_each(bindparam("ids", type_=String)).table_valued("value")
+        return jobs.c.id.in_(select(each.c.value))
+    return jobs.c.id == any_(bindparam("ids", type_=ARRAY(String)))
+
+
+def _may_go() -> ColumnElement[bool]:
+    """Say on which of those that are kept no longer nothing relies."""
     # A job that still holds a unique key must be found by it.
     asked_for = or_(jobs.c.unique_until.is_(None), jobs.c.unique_until <= now_us())
     retried, parent = jobs.alias("retried"), jobs.alias("parent")
+    # Values and no EXISTS: PostgreSQL would make joins of those, and read the whole table for one
+    # side as soon as it expects few rows there. Nearly no job has either of the two.
     # Without the job that did its work again, a dead letter would look untried.
-    of_dead = select(retried.c.id).where(retried.c.id == jobs.c.retry_of).exists()
+    of_dead = select(retried.c.id).where(retried.c.id == jobs.c.retry_of).scalar_subquery()
     # Its parent may have to look at its end once more.
-    is_open = and_(parent.c.id == jobs.c.parent_id, parent.c.finished_at.is_(None))
-    of_open = select(parent.c.id).where(is_open).exists()
-    return and_(asked_for, ~of_dead, ~of_open, or_(too_old, *too_many))
+    is_open = select(parent.c.finished_at.is_(None)).where(parent.c.id == jobs.c.parent_id)
+    of_open = func.coalesce(is_open.scalar_subquery(), false())
+    return and_(asked_for, of_dead.is_(None), ~of_open)
 
 
-def _beyond(name: str) -> ColumnElement[bool]:
+def _beyond(name: str, given: Callable[..., BindParameter[Any]]) -> ColumnElement[bool]:
     """Say which jobs ended after a place."""
     at, id_ = (
-        bindparam(f"{name}_at", type_=BigInteger),
-        bindparam(f"{name}_id", type_=jobs.c.id.type),
+        given(f"{name}_at", type_=BigInteger),
+        given(f"{name}_id", type_=jobs.c.id.type),
     )
     # The first of the two alone is what an index can begin with.
     return and_(at <= _AT, or_(at < _AT, jobs.c.id > id_))

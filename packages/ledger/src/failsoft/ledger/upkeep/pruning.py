@@ -3,6 +3,7 @@
 The counters in `aggregates` stay: they say how many jobs ever ended.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -35,6 +36,7 @@ from failsoft.ledger.upkeep.pace import Pace
 from failsoft.ledger.upkeep.prunable import (
     FIRST,
     LAST,
+    SPAN,
     Kept,
     Place,
     Statements,
@@ -111,9 +113,8 @@ class SqlPruner:
         self._host_clock = host_clock or SystemClock()
         self._settles = timedelta(0) if database.is_sqlite else settles
         self._pace = Pace(MAX_JOBS)
-        # Up to where the keys of a definition's jobs are remembered, and where they were pruned.
-        self._remembered: dict[Kept, Place] = {}
-        self._pruned: dict[Kept, Place] = {}
+        # Up to where the jobs of a definition that ended so were looked at.
+        self._looked_at: dict[Kept, Place] = {}
 
     def ended_names(self) -> Sequence[str]:
         """Return the names of the definitions that have ended jobs."""
@@ -127,96 +128,113 @@ class SqlPruner:
         """
         kept, found, place = Kept(name, state, retention), 0, FIRST
         while place != LAST:
-            here = self._database.read(partial(self._span, kept, place))
+            here, place = self._database.read(partial(self._span, kept, place))
             found += self._look(self._statements(kept).how_many, here)[0][0]
-            place = Place(here["upto_at"], here["upto_id"])
         return found
-
-    def remember_keys(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
-        """Put the keys of at most `limit` of them where they outlive their jobs.
-
-        Returns:
-            How many those were; 0 when no key is left to remember.
-
-        Raises:
-            ValueError: If the state is no terminal one.
-        """
-        kept, most = Kept(name, state, retention), self._pace.at_most(limit)
-        place = self._remembered.pop(kept, FIRST)
-        while place != LAST:
-            here = self._database.read(partial(self._span, kept, place))
-            # Looked for before the turn to write is taken: nearly no job has a key.
-            found = self._look(self._statements(kept).unremembered, {**here, "limit": most})
-            if found:
-                self._remembered[kept] = place
-                ids = [row.id for row in found]
-                self._write(partial(remembered_keys.remember, ids=ids), is_full=len(ids) == most)
-                return len(ids)
-            place = Place(here["upto_at"], here["upto_id"])
-        return 0
 
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         """Delete at most `limit` of them in a short transaction, the oldest first.
 
-        One whose key must outlive it stays until that is remembered, and no dispatch can be
-        under way that does not see it.
+        The keys that must outlive their jobs are put where they do. Such a job goes in a later
+        transaction, when no dispatch can be under way that does not see its key there.
 
         Returns:
-            How many were deleted.
+            How many were deleted; 0 when none is left that may be.
 
         Raises:
             ValueError: If the state is no terminal one.
         """
         kept, most = Kept(name, state, retention), self._pace.at_most(limit)
-        found = self._oldest(kept, most)
-        if not found:
-            return 0
-        self._pruned[kept] = Place(found[-1].at, found[-1].id)
-        return self._write(partial(self._delete, kept, found), is_full=len(found) == most)
+        while found := self._oldest(kept, most):
+            work = partial(self._take_away, kept, *found)
+            deleted, remembered = self._write(work, is_full=len(found[0]) == most)
+            if deleted or not remembered:
+                return deleted
+        return 0
 
-    def _oldest(self, kept: Kept, most: int) -> Sequence[AnyRow]:
-        """Find the oldest that may be deleted, from where the last of those was found."""
+    def _oldest(self, kept: Kept, most: int) -> tuple[Sequence[AnyRow], Place] | None:
+        """Find the oldest for which there is something to do, from where the last was found.
 
-        def work(connection: Connection) -> Sequence[AnyRow]:
-            newest = self._newest(kept, connection)
-            for place in dict.fromkeys((after, FIRST)):
-                # Those that were passed over are looked at again when there are no others.
-                given = {**span(place, newest=newest), "limit": most}
-                statement = without_unsealed(connection, self._statements(kept).oldest)
-                if found := connection.execute(statement, given).all():
-                    return found
-            return ()
+        Returns:
+            Some of them, and the last that is kept no longer; None where there are none.
+        """
+        after = self._looked_at.pop(kept, FIRST)
+        # Those that were passed over are looked at again when there are no others.
+        for begin in dict.fromkeys((after, FIRST)):
+            place, many = begin, most
+            while True:
+                work = partial(self._following, kept, place, many)
+                found, horizon = self._database.read(work)
+                if not found:
+                    break
+                ready = [row for row in found if row.is_ready][:most]
+                last = (ready or found)[-1]
+                place = Place(last.at, last.id)
+                if ready:
+                    self._looked_at[kept] = place
+                    return ready, horizon
+                many = min(4 * many, SPAN)
+        return None
 
-        after = self._pruned.pop(kept, FIRST)
-        return self._database.read(work)
+    def _following(
+        self, kept: Kept, after: Place, many: int, connection: Connection
+    ) -> tuple[Sequence[AnyRow], Place]:
+        horizon = self._horizon(kept, connection)
+        statement = without_unsealed(connection, self._statements(kept).following)
+        given = {**span(after, horizon), "limit": many}
+        return connection.execute(statement, given).all(), horizon
 
-    def _delete(self, kept: Kept, found: Sequence[AnyRow], connection: Connection) -> int:
+    def _take_away(
+        self, kept: Kept, found: Sequence[AnyRow], horizon: Place, connection: Connection
+    ) -> tuple[int, int]:
+        """Return how many are deleted, and the keys of how many others are remembered."""
+        self._expect_one_time(connection)
+        keyed = [row.id for row in found if row.is_unremembered]
+        rest = [row for row in found if not row.is_unremembered]
+        remembered = remembered_keys.remember(connection, keyed) if keyed else 0
+        return self._delete(kept, rest, horizon, connection) if rest else 0, remembered
+
+    def _delete(
+        self, kept: Kept, found: Sequence[AnyRow], horizon: Place, connection: Connection
+    ) -> int:
         # Of two pruners that have chosen the same jobs one deletes none.
         note_pruned(connection, instant(found[-1].at))
-        given = span(newest=self._newest(kept, connection))
-        given = {**given, "ids": [row.id for row in found]}
+        ids: Sequence[str] | str = [row.id for row in found]
+        if self._database.is_sqlite:
+            ids = json.dumps(ids)
+        given = {**span(upto=horizon), "ids": ids}
         statement = without_unsealed(connection, self._statements(kept).delete)
         deleted = connection.execute(statement, given).rowcount
         counts.note_pruned(connection, {kept.state: deleted} if deleted else {})
         return deleted
 
-    def _newest(self, kept: Kept, connection: Connection) -> Place:
-        """Return the newest job of which there are too many, after a look at the clocks."""
-        self._expect_one_time(connection)
+    def _horizon(self, kept: Kept, connection: Connection) -> Place:
+        """Return the place of the last that is kept no longer, after a look at the clocks.
+
+        A job that ends meanwhile only moves it towards newer jobs, so it stays right.
+        """
+        now = self._expect_one_time(connection)
+        too_old = Place(now - microseconds(kept.retention.age), "")
         if kept.retention.count is None:
-            return FIRST
+            return too_old
         given = {"keep": kept.retention.count}
         row = connection.execute(self._statements(kept).newest, given).first()
-        return FIRST if row is None else Place(row.at, row.id)
+        return too_old if row is None else max(too_old, Place(row.at, row.id))
 
-    def _span(self, kept: Kept, after: Place, connection: Connection) -> Mapping[str, Any]:
-        """Return the parameters of the next so many of those that ended so."""
-        newest = self._newest(kept, connection)
+    def _span(
+        self, kept: Kept, after: Place, connection: Connection
+    ) -> tuple[Mapping[str, Any], Place]:
+        """Return the parameters of the next so many of those that are kept no longer, and an end.
+
+        The end is `LAST` where there are none beyond it.
+        """
+        horizon = self._horizon(kept, connection)
         row = connection.execute(self._statements(kept).end, span(after)).first()
-        return span(after, LAST if row is None else Place(row.at, row.id), newest)
+        end = LAST if row is None else Place(row.at, row.id)
+        return span(after, min(end, horizon)), end if end < horizon else LAST
 
     def _statements(self, kept: Kept) -> Statements:
-        return statements(kept, self._settles)
+        return statements(kept, self._settles, is_sqlite=self._database.is_sqlite)
 
     def _look(self, statement: AnySelect, given: Mapping[str, Any]) -> Sequence[AnyRow]:
         return self._database.read(lambda c: c.execute(without_unsealed(c, statement), given).all())
@@ -292,15 +310,21 @@ class SqlPruner:
         statement = delete(groups).where(groups.c.id.in_(ids))
         return self._database.write(lambda c: c.execute(statement).rowcount) if ids else 0
 
-    def _expect_one_time(self, connection: Connection) -> None:
-        """Refuse to prune by a clock that this host's does not bear out: what is gone is gone."""
-        here, there = self._host_clock.now(), instant(connection.execute(_NOW).scalar_one())
+    def _expect_one_time(self, connection: Connection) -> int:
+        """Refuse to prune by a clock that this host's does not bear out: what is gone is gone.
+
+        Returns:
+            The ledger's time in microseconds since 1970.
+        """
+        now: int = connection.execute(_NOW).scalar_one()
+        here, there = self._host_clock.now(), instant(now)
         if abs(here - there) > CLOCKS_APART:
             raise LedgerUnavailableError(
                 f"expected the ledger's clock and this host's within {CLOCKS_APART} of each other "
                 f"to see which jobs are old, got {there:%Y-%m-%d %H:%M} and "
                 f"{here:%Y-%m-%d %H:%M} UTC; nothing is pruned until the wrong one is set right"
             )
+        return now
 
     def _has_jobs(self, group_id: str, total: int) -> bool:
         for first in range(0, total, MAX_JOBS):

@@ -39,18 +39,10 @@ class LedgerPruner(Protocol):
         """Count the jobs of a name and a terminal state that may be pruned."""
         ...
 
-    def remember_keys(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
-        """Put the keys of at most `limit` of them, in one transaction, where they outlive the jobs.
-
-        Returns:
-            How many those were; 0 when no key is left to remember.
-        """
-        ...
-
     def prune(self, name: str, state: JobState, retention: Retention, limit: int) -> int:
         """Delete at most `limit` of them in one transaction, the oldest first.
 
-        One whose key must outlive it is deleted some time after that was remembered.
+        One whose key must outlive it is deleted some time after that was put where it does.
 
         Returns:
             How many were deleted; 0 when there is nothing left to delete.
@@ -246,10 +238,6 @@ def prune(
     if state is JobState.FAILED:
         warn(count)
     retention = _retention(definition, state)
-    remember = partial(pruner.remember_keys, definition.name, state, retention)
-    for _ in _in_batches(remember, count, limits.batch_size):
-        # Each is a transaction of its own, as each batch of the jobs is.
-        continue
     delete = partial(pruner.prune, definition.name, state, retention)
     total = 0
     for deleted in _in_batches(delete, count, limits.batch_size):
