@@ -27,6 +27,7 @@ from failsoft.dispatcher.plugins.urls import begins_with, port_or_default
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
 from failsoft.worker.configuration.engine_settings import read_engine, variables_model
+from failsoft.worker.configuration.files import SettingsFromFiles
 from failsoft.worker.configuration.ledgers import namespace_of, read_ledgers
 from failsoft.worker.configuration.report import SettingSource, explain, provenance
 from failsoft.worker.configuration.slots import read_slots
@@ -126,8 +127,10 @@ def _url(default: str, *variables: str) -> Any:
     return Field(default=default, validation_alias=AliasChoices(*variables), repr=False)
 
 
-class Settings(BaseSettings):
+class Settings(SettingsFromFiles):
     """The settings of the environment; a prefixed variable wins over the generic one.
+
+    Each can be in a file instead, as `FAILSOFT_LEDGER_URL_FILE`.
 
     Attributes:
         use_rq: Whether the engine `rq` gets offers at all: short for `engines_off=rq`.
@@ -198,7 +201,7 @@ class Settings(BaseSettings):
     dispatch_budget: Duration = timedelta(seconds=1)
     shutdown_grace: Duration = timedelta(seconds=25)
     lease: Duration | None = None
-    slots: SlotsByQueue = {}
+    slots: SlotsByQueue = Field(default={})
     worker_beat: Duration = timedelta(seconds=2)
     worker_ttl: Duration = timedelta(seconds=10)
     health: ListenAddress = None
