@@ -238,17 +238,21 @@ def _confined(unit: Path) -> str:
         return accepted("systemd-analyze", "security", *options, copy)
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 def main() -> int:
     """Run every check; return the exit status."""
     every = list(checks())
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda each: each.run(), every))
     for check, wrong in zip(every, found, strict=True):
-        print(f"{'FAILED' if wrong else 'ok    '} {check.name}")
+        say(f"{'FAILED' if wrong else 'ok    '} {check.name}")
         if wrong:
-            print("       " + wrong.strip().replace("\n", "\n       "))
+            say("       " + wrong.strip().replace("\n", "\n       "))
     failed = sum(map(bool, found))
-    print(f"{len(every) - failed} passed, {failed} failed")
+    say(f"{len(every) - failed} passed, {failed} failed")
     return int(failed > 0)
 
 

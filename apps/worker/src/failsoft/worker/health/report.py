@@ -2,7 +2,7 @@
 
 Its loop notes what happens; the probes are answered from the notes, in other threads. No probe uses
 a server: the processes report that they serve, and an outage only stops those reports. So a ledger
-or a broker that is away makes a worker not ready, and leaves it live (docs/how-to/deploy.md).
+or a broker that is away makes a worker not ready, and leaves it live (rule 30).
 """
 
 import time
