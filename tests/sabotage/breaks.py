@@ -428,7 +428,8 @@ BREAKS = (
         "a process reports that it serves whether or not the ledger took its heartbeat",
         f"{_WORKER}/process.py",
         "            try:\n                self._app.ledger.beat(",
-        "            self._beats.serving()\n            try:\n                self._app.ledger.beat(",
+        "            self._beats.serving()\n"
+        "            try:\n                self._app.ledger.beat(",
         ("tests/integration/cli/workers/test_health.py", "-k", "outage and ledger"),
     ),
 )
