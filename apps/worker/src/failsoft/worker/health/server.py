@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from socketserver import StreamRequestHandler, TCPServer, ThreadingMixIn
-from typing import Any
+from typing import Any, cast
 
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.worker.health.address import Address
@@ -30,14 +30,13 @@ MAX_LINE, MAX_LINES = 8192, 100
 
 class _Handler(StreamRequestHandler):
     timeout = REQUEST_SECONDS
-    server: "_Server"
 
     def handle(self) -> None:
         # A client that goes away or is silent is its own affair.
         with suppress(OSError):
             line = self._request_line()
             if line is not None:
-                self.wfile.write(_response(line, self.server.probes))
+                self.wfile.write(_response(line, cast("_Server", self.server).probes))
 
     def _request_line(self) -> str | None:
         """Read the head of a request; None where it is none, or too long."""
