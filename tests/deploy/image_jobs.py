@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from failsoft.job_engine import JobContext, job
+from failsoft.api import JobContext, job
 
 
 class Sum(BaseModel):

@@ -19,8 +19,8 @@ from failsoft.worker.health.state_file import runtime_folder, states
 def health(*, ready: bool, max_age: timedelta) -> None:
     """Probe the supervisors of this user on this host, without a server or a port.
 
-    For probes that run a command in a container, or for a person. Each supervisor reports once a
-    second in the runtime folder: RUNTIME_DIRECTORY, or XDG_RUNTIME_DIR and `failsoft`, or
+    For probes that run a command in a container, or for a person. Each supervisor reports every
+    five seconds in the runtime folder: RUNTIME_DIRECTORY, or XDG_RUNTIME_DIR and `failsoft`, or
     `failsoft-UID` among the temporary folders. No broker and no ledger is used.
 
     Ends with 0 when all is well, with 75 when there is no supervisor, one has not reported for too

@@ -9,12 +9,12 @@ from failsoft.worker.health.report import HealthReport
 from failsoft.worker.health.state_file import State, StateFile, runtime_folder
 from failsoft.worker.health.systemd import Systemd
 
-#: How often an unchanged state is reported, in seconds.
-EVERY_SECONDS = 1.0
+#: How often an unchanged state is reported, in seconds: well within a watchdog of half a minute.
+EVERY_SECONDS = 5.0
 
 
 class Reporting:
-    """Reports the state at each change, and every second.
+    """Reports the state at each change, and every few seconds.
 
     Args:
         report: What is reported.
