@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,17 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api worker $(ENGINE_MODULES),-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
+
+.tools/deploy: $(UV) uv.lock
+	@UV_PROJECT_ENVIRONMENT=$@ $(UV) sync --quiet --locked --only-group deploy --python $(PYTHON)
+	@tests/deploy/helm $(TOOLS) $(PYTHON)
+	@touch $@
+
+check-deploy: .tools/deploy  ## Check deploy/: image, compose, chart, units, scripts, each by its tool
+	@.tools/deploy/bin/python -m tests.deploy
+
+image-long:  ## Build the image of workers, and run a job inside of it (root, Debian; BASE=)
+	@tests/deploy/image
 
 evidence: setup  ## Write docs/evidence.md from the figures of the last runs
 	@$(RUN) python -m tests.evidence

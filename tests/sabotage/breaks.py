@@ -415,4 +415,21 @@ BREAKS = (
         "            first_open = None\n",
         ("tests/contract/engines/test_engines.py", "-k", "ends_before_an_earlier"),
     ),
+    Break(
+        "rule 30",
+        "a process that finds a server away has crashed",
+        f"{_WORKER}/health/report.py",
+        "ORDERLY = (OK, CONFIG, *OUTAGES)",
+        "ORDERLY = (OK, CONFIG)",
+        ("tests/unit/worker/health/test_report.py",),
+    ),
+    Break(
+        "rule 30",
+        "a process reports that it serves whether or not the ledger took its heartbeat",
+        f"{_WORKER}/process.py",
+        "            try:\n                self._app.ledger.beat(",
+        "            self._beats.serving()\n"
+        "            try:\n                self._app.ledger.beat(",
+        ("tests/integration/cli/workers/test_health.py", "-k", "outage and ledger"),
+    ),
 )

@@ -13,6 +13,7 @@ import failsoft.job_engine
 HEAVY = (
     *("pydantic", "pydantic_settings", "sqlalchemy", "alembic", "psycopg", "structlog", "rich"),
     *("click", "httpx", "asyncio", "tenacity", "importlib.metadata", "rq", "redis", "dramatiq"),
+    *("http.server", "failsoft.worker.configuration"),
     *("pika", "failsoft.ledger", "failsoft.dispatcher.dispatcher", "failsoft.job_engine.executor"),
 )
 #: A program, and what of the above it needs.
@@ -42,7 +43,7 @@ PROGRAMS = {
     # The client for HTTP is for jobs that run, and the rest for the command line.
     "worker process": (
         "import failsoft.worker.process",
-        set(HEAVY) - {"httpx", "alembic", "rq", "redis", "dramatiq", "pika"},
+        set(HEAVY) - {"httpx", "alembic", "rq", "redis", "dramatiq", "pika", "http.server"},
     ),
 }
 

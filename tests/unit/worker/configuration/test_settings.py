@@ -42,6 +42,7 @@ WRONG = [
     ("FAILSOFT_HEALTHY_PROBES", "0", "a number of at least 1, got '0'"),
     ("FAILSOFT_NAMESPACE", "No Good", "text like ^[a-z0-9-]{0,32}$, got 'No Good'"),
     ("FAILSOFT_ENGINES", " , ", "at least one engine, as in rq,dramatiq, got none"),
+    ("FAILSOFT_HEALTH", "8081", "HOST:PORT, as 127.0.0.1:8081 or [::]:8081, got '8081'"),
     ("FAILSOFT_LOG_FORMAT", "xml", "'auto', 'console' or 'json', got 'xml'"),
     ("FAILSOFT_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'LOUD'"),
     ("FAILSOFT_WEBHOOK_ALLOW_PRIVATE", "so so", "true or false, got 'so so'"),

@@ -1,10 +1,12 @@
 """The supervisor's own program: it marks dead workers by processes of their own."""
 
+import json
+import os
 import sys
 
 import pytest
 
-from failsoft.worker.supervision.program import MOST_NOTICES, NoticeProcesses
+from failsoft.worker.supervision.program import MOST_NOTICES, NoticeProcesses, announcement
 from failsoft.worker.supervision.supervisor import DeadWorker
 from tests.servers.processes import PATIENCE, wait_until
 
@@ -46,3 +48,18 @@ def test_a_supervisor_that_ends_waits_for_them() -> None:
     notices.finish()
 
     assert [each.poll() for each in notices._started] == [0]
+
+
+def test_what_is_served_and_where_it_is_probed_is_announced() -> None:
+    serves = ["rq:default", "maintenance"]
+
+    text = announcement(serves, "http://127.0.0.1:8081", as_json=False)
+    document = json.loads(announcement(serves, "http://127.0.0.1:8081", as_json=True))
+
+    assert text.startswith("serving rq:default, maintenance; probes at http://127.0.0.1:8081; ")
+    assert document == {"pid": os.getpid(), "serves": serves, "health": "http://127.0.0.1:8081"}
+
+
+def test_without_probes_none_are_announced() -> None:
+    assert "probes" not in announcement(["rq:default"], "", as_json=False)
+    assert "health" not in json.loads(announcement(["rq:default"], "", as_json=True))

@@ -106,12 +106,12 @@ def test_each_post_has_a_process_that_has_its_parent(start: Start) -> None:
 
     wait_until(lambda: len(run.notes) == 2, PATIENCE, "two processes")
     parent = psutil.Process().pid
-    started = sorted(note.rpartition(" ") for note in run.notes)
-    assert [before for before, _, _ in started] == [
-        f"maintenance --parent {parent} --boot-id",
-        f"rq default --parent {parent} --boot-id",
+    started = sorted(note.split(" --beats ") for note in run.notes)
+    assert [before for before, _ in started] == [
+        f"maintenance --parent {parent}",
+        f"rq default --parent {parent}",
     ]
-    assert len({boot_id for _, _, boot_id in started}) == len(started)
+    assert len({after.rpartition(" ")[2] for _, after in started}) == len(started)
     assert set(run.supervisor.pids()) == {"rq:default", "maintenance"}
 
 

@@ -40,6 +40,7 @@ from failsoft.worker.exit_codes import CONFIG, OK, TRY_AGAIN, exit_code
 from failsoft.worker.logs.output import configure_logs, flush_logs
 from failsoft.worker.logs.streams import open_standard_streams
 from failsoft.worker.logs.visible import described
+from failsoft.worker.processes.beats import Beats
 from failsoft.worker.processes.forks import guard_forks
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
 from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
@@ -70,10 +71,17 @@ class WorkerProcess:
         catalogue: The jobs.
         identity: The engine and the queue to serve.
         boot_id: What identifies this process in the ledger and to its parent.
+        beats: Where it reports to its parent that it serves.
     """
 
     def __init__(
-        self, app: App, catalogue: Catalogue, identity: tuple[str, QueueProfile], boot_id: str
+        self,
+        app: App,
+        catalogue: Catalogue,
+        identity: tuple[str, QueueProfile],
+        boot_id: str,
+        *,
+        beats: Beats | None = None,
     ) -> None:
         engine, queue = identity
         self._app = app
@@ -81,6 +89,7 @@ class WorkerProcess:
         self._queue = queue
         self._engine = engine
         self._boot_id = boot_id
+        self._beats = beats or Beats()
         self._stopping = threading.Event()
         self._beating = threading.Lock()
         self._catalogue = catalogue
@@ -117,6 +126,7 @@ class WorkerProcess:
         Raises:
             NamespaceTakenError: The broker's namespace is another ledger's.
         """
+        self._beats.up()
         self._guard.expect_ours()
         self._emit("worker.start")
         self._keeper.start()
@@ -232,6 +242,7 @@ class WorkerProcess:
                 # Slots that wait for the ledger stand still, and are not lost.
                 self._watch.begin_anew()
                 raise
+            self._beats.serving()
             if not self._watch.any_moves():
                 self._restart()
 
@@ -292,10 +303,17 @@ class WorkerProcess:
 @click.argument("engine")
 @click.argument("queue", default=DEFAULT.name)
 @click.option("--parent", type=int, help="The process that this one ends with.")
+@click.option("--beats", type=int, help="Where it reports that it serves: a pipe's end.")
 @click.option("--boot-id", help="What identifies the process; a random one where absent.")
 @click.option("--ledger", help="Which ledger of FAILSOFT_LEDGERS it works on.")
 def main(
-    *, engine: str, queue: str, parent: int | None, boot_id: str | None, ledger: str | None
+    *,
+    engine: str,
+    queue: str,
+    parent: int | None,
+    beats: int | None,
+    boot_id: str | None,
+    ledger: str | None,
 ) -> None:
     """Run one worker process until a signal.
 
@@ -307,7 +325,8 @@ def main(
         settings = load_settings(**({"ledger_name": ledger} if ledger else {}))
         adopt(settings)
         configure_logs(settings)
-        process = _prepare(settings, engine, queue, boot_id or secrets.token_hex(8))
+        reports = Beats(beats)
+        process = _prepare(settings, (engine, queue), boot_id or secrets.token_hex(8), reports)
         _stop_on_signals(process)
         guard_forks()
         process.run()
@@ -318,16 +337,16 @@ def main(
 
 
 def _prepare(
-    settings: Settings, engine: str, queue: str, boot_id: str
+    settings: Settings, post: tuple[str, str], boot_id: str, beats: Beats
 ) -> WorkerProcess | MaintenanceProcess | BridgeProcess:
+    engine, queue = post
     if engine == MAINTENANCE:
-        return MaintenanceProcess(build(settings, jobs=load_catalogue(settings)))
+        return MaintenanceProcess(build(settings, jobs=load_catalogue(settings)), beats)
     if queue == BRIDGE:
         expect_engine(settings, engine)
-        return BridgeProcess(build(settings, jobs=load_catalogue(settings)), engine, boot_id)
-    return prepare_worker(
-        settings, (engine, queue), settings.slots, partial(WorkerProcess, boot_id=boot_id)
-    )
+        return BridgeProcess(build(settings, jobs=load_catalogue(settings)), engine, boot_id, beats)
+    make = partial(WorkerProcess, boot_id=boot_id, beats=beats)
+    return prepare_worker(settings, post, settings.slots, make)
 
 
 def prepare_worker(

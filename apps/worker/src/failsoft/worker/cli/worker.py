@@ -1,6 +1,5 @@
 """`failsoft worker ENGINE|all|maintenance`."""
 
-import json
 import os
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -19,7 +18,7 @@ from failsoft.worker.engine_sites import expect_engine, site_of
 from failsoft.worker.logs.output import configure_logs, logs_json
 from failsoft.worker.preflight import preflight
 from failsoft.worker.supervision.bridge import has_bridge
-from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE, label_of
+from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE
 from failsoft.worker.supervision.program import Plan, become_supervisor
 from failsoft.worker.wiring import open_database
 
@@ -39,7 +38,6 @@ slots_option: Option = click.option(
     help="How many attempts a process runs side by side, as 4 or default=4,data-sync=1; "
     "overrides FAILSOFT_SLOTS.",
 )
-
 processes_option: Option = click.option(
     "--processes",
     type=click.IntRange(min=1),
@@ -47,6 +45,11 @@ processes_option: Option = click.option(
     metavar="N",
     help="How many processes serve each queue, each with its slots: threads of one process share "
     "one processor.",
+)
+health_option: Option = click.option(
+    "--health",
+    metavar="HOST:PORT",
+    help="Answer probes there: /livez, /readyz, /startupz; overrides FAILSOFT_HEALTH.",
 )
 bridge_option: Option = click.option(
     "--bridge",
@@ -84,6 +87,7 @@ def _of_engine(name: str) -> click.Command:
     @slots_option
     @processes_option
     @bridge_option
+    @health_option
     @json_option
     def serve(
         queues: tuple[str, ...],
@@ -91,15 +95,15 @@ def _of_engine(name: str) -> click.Command:
         slots: str | None,
         processes: int,
         only_bridge: bool,
+        health: str | None,
         as_json: bool,
     ) -> None:
+        _override("FAILSOFT_SLOTS", slots)
+        _override("FAILSOFT_HEALTH", health)
         if only_bridge:
             _serve_bridge(name, queues, as_json=as_json)
-            return
-        if slots is not None:
-            # The processes of the queues read it there.
-            os.environ["FAILSOFT_SLOTS"] = slots
-        _serve(name, queues, processes, as_json=as_json)
+        else:
+            _serve(name, queues, processes, as_json=as_json)
 
     return click.command(name, help=f"Serve queues from {_title(name)}.")(serve)
 
@@ -122,13 +126,21 @@ def _importable(kind: str) -> AnyPlugin | None:
     return None
 
 
+def _override(variable: str, value: str | None) -> None:
+    if value is not None:
+        # The processes of the queues read it there, too.
+        os.environ[variable] = value
+
+
 @worker.command("maintenance")
+@health_option
 @json_option
-def maintenance(*, as_json: bool) -> None:
+def maintenance(*, health: str | None, as_json: bool) -> None:
     """Serve no queue: probe, schedule and rescue.
 
     Every worker does this, too; a process of its own does it where no worker may be running.
     """
+    _override("FAILSOFT_HEALTH", health)
     settings = _settings()
     for each in settings.by_ledger():
         load_catalogue(each)
@@ -188,16 +200,15 @@ def _expect_workers(settings: Settings, engines: Sequence[str]) -> None:
 
 
 def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> NoReturn:
-    ledgers = [each.ledger_name for each in settings.by_ledger()]
-    labels = [label_of(post, ledger) for ledger in ledgers for post in posts]
-    serving = f"serving {', '.join(labels)}; Ctrl-C stops, twice at once"
     become_supervisor(
         Plan(
             posts,
-            ledgers,
+            [each.ledger_name for each in settings.by_ledger()],
             settings.shutdown_grace.total_seconds(),
-            json.dumps({"pid": os.getpid(), "serves": labels}) if as_json else serving,
+            settings.worker_ttl.total_seconds(),
+            str(settings.health or ""),
             settings.log_level,
             logs_json=logs_json(settings),
+            as_json=as_json,
         )
     )

@@ -11,12 +11,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from failsoft.dispatcher.plugins.discovery import EngineName, plugin
 from failsoft.dispatcher.plugins.plugin import AnyPlugin
 from failsoft.job_engine.errors import ConfigurationError
+from failsoft.worker.configuration.files import SettingsFromFiles
 from failsoft.worker.configuration.report import explain
 
 PREFIX = "FAILSOFT_"
 
 
-class _Variables(BaseSettings):
+class _Variables(SettingsFromFiles):
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_file=".env", extra="ignore", populate_by_name=True, validate_default=True
     )

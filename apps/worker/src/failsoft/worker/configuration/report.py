@@ -11,6 +11,9 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from failsoft.job_engine.values.redaction import MASK, redacted, redacted_url
 
+#: What follows the name of a variable where its value is in a file.
+IN_FILE = "_FILE"
+
 #: What was expected, by pydantic's type of error.
 _EXPECTED: Mapping[str, str] = {
     "bool_parsing": "true or false",
@@ -87,8 +90,9 @@ def _origin(
     variables = list(variables_of(kind, name))
     for source, values in found:
         for variable in variables:
-            if variable.lower() in values:
-                return variable, source
+            for given in (variable, f"{variable}{IN_FILE}"):
+                if given.lower() in values:
+                    return given, source
     return variables[0], "default"
 
 

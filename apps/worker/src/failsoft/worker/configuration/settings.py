@@ -27,10 +27,12 @@ from failsoft.dispatcher.plugins.urls import begins_with, port_or_default
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
 from failsoft.worker.configuration.engine_settings import read_engine, variables_model
+from failsoft.worker.configuration.files import SettingsFromFiles
 from failsoft.worker.configuration.ledgers import namespace_of, read_ledgers
 from failsoft.worker.configuration.report import SettingSource, explain, provenance
 from failsoft.worker.configuration.slots import read_slots
 from failsoft.worker.configuration.unknown_variables import unknown_settings
+from failsoft.worker.health.address import Address, read_address
 
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?"
@@ -111,6 +113,8 @@ DurationOrOff = Annotated[
     BeforeValidator(_or_off),
     AfterValidator(lambda value: None if value is None else _above_zero(value)),
 ]
+#: A host and a port to listen on.
+ListenAddress = Annotated[Address | None, NoDecode, BeforeValidator(read_address)]
 EngineNames = Annotated[tuple[EngineName, ...], NoDecode, BeforeValidator(_engine_names)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 LedgersByName = Annotated[dict[str, str], NoDecode, BeforeValidator(read_ledgers)]
@@ -123,8 +127,10 @@ def _url(default: str, *variables: str) -> Any:
     return Field(default=default, validation_alias=AliasChoices(*variables), repr=False)
 
 
-class Settings(BaseSettings):
+class Settings(SettingsFromFiles):
     """The settings of the environment; a prefixed variable wins over the generic one.
+
+    Each can be in a file instead, as `FAILSOFT_LEDGER_URL_FILE`.
 
     Attributes:
         use_rq: Whether the engine `rq` gets offers at all: short for `engines_off=rq`.
@@ -148,6 +154,8 @@ class Settings(BaseSettings):
             number for every queue, or `default=4,data-sync=1`.
         worker_beat: The interval of a worker's heartbeats.
         worker_ttl: How long a worker counts as live after a heartbeat.
+        health: The address on which a supervisor answers probes, as `0.0.0.0:8081`; none where
+            absent (docs/how-to/deploy.md).
         maintenance_every: The pause between two rounds of maintenance.
         prune: How often ended jobs whose retention is over are pruned; `off` for never.
         probe_every: The pause between two probes of a failed engine.
@@ -193,9 +201,10 @@ class Settings(BaseSettings):
     dispatch_budget: Duration = timedelta(seconds=1)
     shutdown_grace: Duration = timedelta(seconds=25)
     lease: Duration | None = None
-    slots: SlotsByQueue = {}
+    slots: SlotsByQueue = Field(default={})
     worker_beat: Duration = timedelta(seconds=2)
     worker_ttl: Duration = timedelta(seconds=10)
+    health: ListenAddress = None
     maintenance_every: Duration = timedelta(seconds=1)
     prune: DurationOrOff = timedelta(hours=1)
     probe_every: Duration = timedelta(seconds=1)

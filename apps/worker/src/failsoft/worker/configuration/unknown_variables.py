@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 from failsoft.dispatcher.plugins.discovery import EngineName, installed
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.worker.configuration.engine_settings import variables_model
-from failsoft.worker.configuration.report import found_in, variables_of
+from failsoft.worker.configuration.report import IN_FILE, found_in, variables_of
 
 #: How similar two names must be for one to be suggested for the other.
 _CLOSE = 0.8
@@ -68,7 +68,12 @@ def lookalikes(
     prefix = str(kind.model_config.get("env_prefix", ""))
     names = _set(kind)
     known = [name for each in (kind, *engines.values()) for name in known_variables(each)]
-    absent = [name for name in known if not name.startswith(prefix) and name not in names]
+    given = {*names, *(name.removesuffix(IN_FILE) for name in names)}
+    absent = [
+        name
+        for name in known
+        if name not in given and not name.startswith(prefix) and not name.endswith(IN_FILE)
+    ]
     for name in names:
         close = get_close_matches(name, absent, 1, _CLOSE)
         if close and name not in known:
@@ -82,8 +87,9 @@ def _meant(name: str, prefix: str, known: Collection[str]) -> str:
 
 
 def known_variables(kind: type[BaseSettings]) -> Sequence[str]:
-    """Return the variables of every setting, in upper case."""
-    return [name.upper() for field in kind.model_fields for name in variables_of(kind, field)]
+    """Return the variables of every setting, in upper case, and those of their files."""
+    names = [name.upper() for field in kind.model_fields for name in variables_of(kind, field)]
+    return [*names, *(f"{name}{IN_FILE}" for name in names)]
 
 
 def _set(kind: type[BaseSettings]) -> Sequence[str]:

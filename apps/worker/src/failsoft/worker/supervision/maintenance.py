@@ -5,8 +5,10 @@ A process of its own is for hosts without workers, so that jobs go on while ever
 
 import os
 import threading
+from collections.abc import Callable
 
 from failsoft.job_engine.telemetry import Event
+from failsoft.worker.processes.beats import Beats
 from failsoft.worker.processes.deaths import NeighbourWatch
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
 from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
@@ -15,8 +17,16 @@ from failsoft.worker.supervision.posts import MAINTENANCE
 from failsoft.worker.wiring import App
 
 
-def maintenance_thread(app: App, stopping: threading.Event) -> LoopThread:
-    """Return the thread of a process that does the maintenance; it is not started yet."""
+def maintenance_thread(
+    app: App, stopping: threading.Event, done: Callable[[], object] = lambda: None
+) -> LoopThread:
+    """Return the thread of a process that does the maintenance; it is not started yet.
+
+    Args:
+        app: Failsoft.
+        stopping: Set when no further part of a round is to begin.
+        done: Called after each round in which the ledger answered.
+    """
     neighbours = NeighbourWatch(app.ledger)
 
     def tick() -> None:
@@ -25,6 +35,7 @@ def maintenance_thread(app: App, stopping: threading.Event) -> LoopThread:
         finally:
             # Also while the ledger is away: the engines are probed without it.
             app.maintenance.tick(stopping.is_set)
+        done()
 
     return LoopThread(MAINTENANCE, at_intervals(app.settings.maintenance_every), tick)
 
@@ -32,11 +43,12 @@ def maintenance_thread(app: App, stopping: threading.Event) -> LoopThread:
 class MaintenanceProcess:
     """Does the maintenance until it is stopped, and serves no queue."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, beats: Beats) -> None:
         self._listener = app.listener
         self._grace = app.settings.shutdown_grace.total_seconds()
         self._stopping = threading.Event()
-        self._thread = maintenance_thread(app, self._stopping)
+        self._beats = beats
+        self._thread = maintenance_thread(app, self._stopping, beats.serving)
         self._guard = NamespaceGuard(app.engines, app.settings.engine_names, self._stopping.set)
 
     def run(self) -> None:
@@ -45,6 +57,7 @@ class MaintenanceProcess:
         Raises:
             NamespaceTakenError: A broker's namespace is another ledger's.
         """
+        self._beats.up()
         self._guard.expect_ours()
         self._emit("worker.start")
         self._thread.start()

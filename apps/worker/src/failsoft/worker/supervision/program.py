@@ -16,8 +16,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import NoReturn
 
+from failsoft.job_engine.errors import ConfigurationError
+from failsoft.worker.exit_codes import CONFIG
+from failsoft.worker.health.address import read_address
+from failsoft.worker.health.reporting import reporting
+from failsoft.worker.health.server import health_server
 from failsoft.worker.logs.plain import PlainFormatter
 from failsoft.worker.logs.streams import PatientHandler, open_standard_streams
+from failsoft.worker.logs.visible import described
 from failsoft.worker.supervision.supervisor import DeadWorker, Supervisor
 
 #: The command of a process that marks a dead worker.
@@ -38,17 +44,21 @@ class Plan:
         posts: The arguments of each process.
         ledgers: The ledgers each of which has processes of its own.
         grace: How long the processes may take to stop, in seconds.
-        serving: The line that is printed when the supervisor is ready for signals.
+        worker_ttl: How long a process counts as serving after a heartbeat, in seconds.
+        health: Where probes are answered, as `0.0.0.0:8081`; nowhere where empty.
         log_level: The lowest level that is logged.
         logs_json: Whether lines are logged as JSON.
+        as_json: Whether the supervisor prints as JSON what it serves.
     """
 
     posts: Sequence[Sequence[str]]
     ledgers: Sequence[str]
     grace: float
-    serving: str
+    worker_ttl: float
+    health: str
     log_level: str
     logs_json: bool
+    as_json: bool
 
 
 @dataclass(slots=True)
@@ -109,14 +119,37 @@ def main(plan: Plan) -> int:
         timedelta(seconds=plan.grace),
         on_death=deaths.note,
         ledgers=tuple(plan.ledgers),
+        worker_ttl=timedelta(seconds=plan.worker_ttl),
     )
-    supervisor.on_signals()
-    # Where nothing reads it, it is not the purpose of the process.
-    with suppress(OSError):
-        print(plan.serving, flush=True)  # noqa: T201 - its answer
-    status = supervisor.run()
+    try:
+        with health_server(read_address(plan.health), supervisor.health) as url:
+            supervisor.on_signals()
+            # Where nothing reads it, it is not the purpose of the process.
+            with suppress(OSError):
+                print(announcement(supervisor.labels, url, as_json=plan.as_json), flush=True)  # noqa: T201 - its answer
+            with reporting(supervisor.health) as supervisor.on_turn:
+                status = supervisor.run()
+    except ConfigurationError as error:
+        with suppress(OSError):
+            print(described(error), file=sys.stderr)  # noqa: T201 - its answer
+        return CONFIG
     deaths.finish()
     return status
+
+
+def announcement(serves: Sequence[str], url: str, *, as_json: bool) -> str:
+    """Return the line that is printed when the supervisor is ready for signals.
+
+    Args:
+        serves: The labels of its posts.
+        url: Where probes are answered; nowhere where empty.
+        as_json: Whether it is a JSON object.
+    """
+    if as_json:
+        probed = {"health": url} if url else {}
+        return json.dumps({"pid": os.getpid(), "serves": serves} | probed)
+    probes = f"; probes at {url}" if url else ""
+    return f"serving {', '.join(serves)}{probes}; Ctrl-C stops, twice at once"
 
 
 if __name__ == "__main__":

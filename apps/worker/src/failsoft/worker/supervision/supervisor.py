@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from failsoft.worker.exit_codes import CONFIG, OK
+from failsoft.worker.health.report import HealthReport, PostReport
+from failsoft.worker.processes.beats import BeatPipe
 from failsoft.worker.processes.last_exit import HASTE_SECONDS
 from failsoft.worker.processes.sessions import end_session
 from failsoft.worker.processes.signals import on_stop_signals
@@ -25,7 +27,7 @@ from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE, label_of
 
 logger: logging.Logger = logging.getLogger("failsoft.supervisor")
 
-#: The command of a worker process; its post, `--parent` and `--boot-id` follow.
+#: The command of a worker process; its post, `--parent`, `--beats` and `--boot-id` follow.
 WORKER = (sys.executable, "-m", "failsoft.worker.process")
 #: The pauses before a worker is restarted, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -33,6 +35,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 STEADY_SECONDS = 60.0
 #: How often the children are checked, in seconds.
 LOOK_SECONDS = 0.1
+#: How long a process counts as serving after a heartbeat, where the settings say nothing.
+WORKER_TTL = timedelta(seconds=10)
 #: How much longer than their grace the workers may take to stop, in seconds.
 MARGIN_SECONDS = 5.0
 
@@ -58,13 +62,18 @@ class _Child:
     ledger: str = ""
     boot_id: str = ""
     process: "subprocess.Popen[bytes] | None" = None
+    beats: BeatPipe | None = None
+    health: PostReport = field(init=False)
     started_at: float = 0.0
     start_at: float = 0.0
     pause: float = FIRST_PAUSE
 
+    def __post_init__(self) -> None:
+        self.health = PostReport(label_of(self.post, self.ledger))
+
     @property
     def label(self) -> str:
-        return label_of(self.post, self.ledger)
+        return self.health.label
 
     @property
     def serves_queue(self) -> bool:
@@ -73,6 +82,11 @@ class _Child:
     @property
     def is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    def hang_up(self) -> None:
+        if self.beats is not None:
+            self.beats.close()
+            self.beats = None
 
     def send(self, signum: signal.Signals) -> None:
         if self.process is not None:
@@ -90,6 +104,9 @@ class Supervisor:
         command: The command of a worker process.
         on_death: Called with a worker process that ended without giving its jobs back.
         ledgers: The ledgers each of which has processes of its own; one without a name by default.
+        worker_ttl: How long a process counts as serving after a heartbeat.
+        on_turn: Called at each turn of its loop.
+        health: What it notes for probes.
     """
 
     posts: Sequence[tuple[str, ...]]
@@ -98,6 +115,9 @@ class Supervisor:
     command: Sequence[str] = WORKER
     on_death: Callable[[DeadWorker], object] = lambda worker: None
     ledgers: Sequence[str] = ("",)
+    worker_ttl: timedelta = WORKER_TTL
+    on_turn: Callable[[], object] = lambda: None
+    health: HealthReport = field(init=False)
     _children: list[_Child] = field(init=False)
     # A plain number, because a signal handler adds to it: an Event's lock may be held just then.
     _stops: int = field(init=False, default=0)
@@ -105,6 +125,7 @@ class Supervisor:
 
     def __post_init__(self) -> None:
         self._children = [_Child(post, ledger) for ledger in self.ledgers for post in self.posts]
+        self.health = HealthReport([each.health for each in self._children], self.worker_ttl)
 
     def run(self) -> int:
         """Keep the workers running until a signal or `stop`; return the exit status.
@@ -115,6 +136,7 @@ class Supervisor:
             while not self._stops:
                 for child in self._children:
                     self._check(child)
+                self._turn()
                 time.sleep(LOOK_SECONDS)
         finally:
             self._stop_all()
@@ -128,9 +150,21 @@ class Supervisor:
         """Return the ids of the running processes by post, as in `rq:default`."""
         return {c.label: c.process.pid for c in self._children if c.process and c.is_alive}
 
+    @property
+    def labels(self) -> list[str]:
+        """Return the names of the posts, as `rq:default`, whether their processes run or not."""
+        return [child.label for child in self._children]
+
     def on_signals(self) -> None:
         """Stop on SIGTERM or SIGINT, at once on the second."""
         on_stop_signals(self.stop)
+
+    def _turn(self) -> None:
+        self.health.turned()
+        for child in self._children:
+            if child.beats is not None:
+                child.health.heard(child.beats.read())
+        self.on_turn()
 
     def _check(self, child: _Child) -> None:
         if child.process is None:
@@ -151,6 +185,8 @@ class Supervisor:
 
     def _note_death(self, child: _Child, status: int) -> None:
         process, orderly = child.process, status in (OK, CONFIG)
+        child.health.ended(status)
+        child.hang_up()
         if process is not None:
             end_session(process.pid)
         if process is not None and not orderly and child.serves_queue:
@@ -168,16 +204,25 @@ class Supervisor:
     def _start(self, child: _Child) -> None:
         # Chosen here, so that the child's jobs can be marked when this process reaps it.
         child.boot_id = secrets.token_hex(8)
+        child.beats = BeatPipe()
         command = [*self.command, *child.post, "--parent", str(os.getpid())]
-        command += ["--boot-id", child.boot_id]
+        command += ["--beats", str(child.beats.write_end), "--boot-id", child.boot_id]
         command += ["--ledger", child.ledger] if child.ledger else []
         environment = dict(self.environment) if self.environment is not None else None
         # In a session of its own: a Ctrl-C at the terminal reaches only the supervisor, which then
         # stops the workers gracefully.
-        child.process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - our own module
+        child.process = subprocess.Popen(  # noqa: S603 - our own module
+            command,
+            env=environment,
+            start_new_session=True,
+            pass_fds=(child.beats.write_end,),
+        )
+        child.beats.handed_over()
         child.started_at = time.monotonic()
 
     def _stop_all(self) -> None:
+        self.health.stops()
+        self.on_turn()
         seconds = self.grace.total_seconds()
         logger.info(
             "stops: what runs ends within %g s, or goes back; again to stop at once", seconds
@@ -195,6 +240,7 @@ class Supervisor:
         for child in self._children:
             if child.is_alive:
                 logger.error("worker %s was killed and is still there; left behind", child.label)
+                child.hang_up()
             elif child.process is not None:
                 self._note_death(child, child.process.wait())
 
