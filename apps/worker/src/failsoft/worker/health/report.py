@@ -35,7 +35,7 @@ class PostReport:
 
     def __init__(self, label: str, now: Callable[[], float] = time.monotonic) -> None:
         self.label = label
-        self.has_started = False
+        self.has_started: bool = False
         self._now = now
         self._served_at: float | None = None
         # Replaced as a whole, because another thread reads it.

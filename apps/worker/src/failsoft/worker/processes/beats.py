@@ -13,6 +13,7 @@ class BeatPipe:
     """The supervisor's side; the process inherits `write_end`."""
 
     def __init__(self) -> None:
+        self.write_end: int
         self._read_end, self.write_end = os.pipe()
         # Neither side ever waits for the other.
         os.set_blocking(self._read_end, False)
