@@ -185,8 +185,8 @@ class Notice:
 
     Attributes:
         id: Made of its cause, so that it is recorded once.
-        kind: `engine.failed_over`, `engine.failed_back`, `job.hold`, `job.fail`, `bulk.done`, or
-            `worker.crash_loop`.
+        kind: `engine.failed_over`, `engine.failed_back`, `job.hold`, `job.fail`, `job.crash_loop`
+            or `bulk.done`.
         detail: What belongs to it, as JSON values.
         told_at: When it was passed on; None before.
     """
@@ -316,7 +316,9 @@ class JobLists(Protocol):
         """Return the jobs that a filter chooses, the newest first.
 
         Failed jobs alone, and cancelled ones alone, come in the order of their ends, others in that
-        in which they were recorded; ties by id.
+        in which they were recorded, ties by id; those chosen by the beginning of an id, or by a
+        group, in the order of their ids. What stands in no index is looked for among
+        `MOST_LOOKED_THROUGH` rows, and a page says where that has stopped.
 
         Args:
             wanted: See `JobFilter`. A queue or a name that no job has finds nothing.
@@ -354,10 +356,6 @@ class JobLists(Protocol):
 
     def groups(self, cursor: str | None = None, limit: int = 50) -> Page[GroupRecord]:
         """Return the groups, the newest first."""
-        ...
-
-    def chains(self, cursor: str | None = None, limit: int = 50) -> Page[JobSummary]:
-        """Return the first job of each chain, the newest first."""
         ...
 
 
