@@ -219,6 +219,7 @@ class WorkerProcess:
         self._keeper.stop()
         self._returns.stop()
         self._retire()
+        self._app.dispatcher.flush()
         flush_logs()
         self._emit("worker.stop")
 
@@ -226,8 +227,10 @@ class WorkerProcess:
         with self._beating:
             if not self._worker.is_serving() or self._stopping.is_set():
                 return
+            measured = self._app.measures.take()
             try:
-                self._app.ledger.beat(self._record(), self._settings.worker_ttl)
+                self._app.ledger.beat(self._record(), self._settings.worker_ttl, measured)
+                self._app.measures.written(measured)
             except LedgerError:
                 # Slots that wait for the ledger stand still, and are not lost.
                 self._watch.begin_anew()

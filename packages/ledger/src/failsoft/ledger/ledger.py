@@ -11,6 +11,7 @@ from failsoft.ledger.roles.dispatch import SqlRecording
 from failsoft.ledger.roles.engine_switches import SqlEngineSwitches
 from failsoft.ledger.roles.flow import SqlFlow
 from failsoft.ledger.roles.keys import SqlKeys
+from failsoft.ledger.roles.measures import SqlMeasures
 from failsoft.ledger.roles.offered import SqlOffered
 from failsoft.ledger.roles.offers import SqlOffers
 from failsoft.ledger.roles.pauses import SqlPauses
@@ -50,6 +51,7 @@ class SqlLedger(
     SqlRoutes,
     SqlKeys,
     SqlOutbox,
+    SqlMeasures,
     SqlIdentity,
 ):
     """Every role of the ledger on one database, SQLite or PostgreSQL.

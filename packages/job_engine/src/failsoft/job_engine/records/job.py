@@ -1,6 +1,6 @@
 """The values that pass between the executor, the dispatcher and the ledger."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -102,6 +102,8 @@ class Claim:
         lease: How long the authority lasts without renewal.
         depth: How many jobs invoked one another until it came to this one.
         is_limited: Whether the end of the attempt may leave room for another job.
+        age: How long ago the job was recorded when it was claimed; None where not known.
+        waited: How long it was due then; None where not known, and for another attempt.
     """
 
     job_id: str
@@ -121,6 +123,9 @@ class Claim:
     idempotency_root: str | None = None
     version: int = 1
     is_limited: bool = False
+    # No part of the authority: a claim that is read again is the same one.
+    age: timedelta | None = field(default=None, compare=False)
+    waited: timedelta | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,7 @@ def handed_over(seen: JobRecord, row: AnyRow) -> JobRecord:
 
 def claim(row: AnyRow, worker: str) -> Claim:
     """Read the claim that a claimed row of `jobs` stands for."""
+    age = _age(row)
     return Claim(
         job_id=row.id,
         epoch=row.epoch,
@@ -175,7 +176,17 @@ def claim(row: AnyRow, worker: str) -> Claim:
         idempotency_root=row.idempotency_root,
         version=row.version,
         is_limited=bool(limits(row)),
+        age=age,
+        waited=age if row.claims == 1 and getattr(row, "offered_at_once", False) else None,
     )
+
+
+def _age(row: AnyRow) -> timedelta | None:
+    """Return how long ago a job was recorded that is claimed now, by what stands in its row."""
+    # Integers where the claim is made now; a claim whose reply was lost is read later.
+    if not isinstance(row.created_at, int):
+        return None
+    return timedelta(microseconds=row.lease_until - row.lease_us - row.created_at)
 
 
 def running_job(row: AnyRow) -> RunningJob:

@@ -47,7 +47,7 @@ _CLAIMED = tuple(
     for n in (
         *("id", "name", "queue", "engine", "state", "epoch", "events", "claim_id", "payload"),
         *("claims", "errors", "crashes", "releases", "lease_us", "depth"),
-        *("idempotency_root", "version"),
+        *("idempotency_root", "version", "created_at", "lease_until"),
         *LIMIT_COLUMNS,
     )
 )
@@ -238,6 +238,8 @@ def compare_and_set_with(
     packed = given("packed", type_=Text())
     changes["history"] = packed_events.appended(changes.get("epoch", jobs.c.epoch), packed)
     wanted = (*_wanted(transition), _IS_PACKED)
+    if transition is CLAIM:
+        wanted = (*wanted, packed_events.OFFERED_AT_ONCE.label("offered_at_once"))
     return update(jobs).where(*conditions).values(changes).returning(*wanted)
 
 
@@ -256,7 +258,7 @@ def _type_of(name: str, spans: frozenset[str]) -> TypeEngine[Any]:
 
 
 def _wanted(transition: Transition) -> Sequence[Column[Any]]:
-    # An attempt needs little of the row, and no times; all others go on with the whole job.
+    # An attempt needs little of the row; all others go on with the whole job.
     if transition is CLAIM:
         return _CLAIMED
     return _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)

@@ -47,6 +47,7 @@ from failsoft.testing.ledger_suite.flow.events import EventPromises
 from failsoft.testing.ledger_suite.flow.follow_ups import FollowUpPromises
 from failsoft.testing.ledger_suite.flow.groups import GroupPromises
 from failsoft.testing.ledger_suite.flow.invoked_jobs import InvokedJobPromises
+from failsoft.testing.ledger_suite.measures.measures import FigurePromises, MeasurePromises
 from failsoft.testing.ledger_suite.races import RacePromises
 
 __all__ = ["LedgerSuite", "PassTime"]
@@ -85,6 +86,8 @@ class LedgerSuite(
     FollowUpPromises,
     ChainPromises,
     GroupPromises,
+    MeasurePromises,
+    FigurePromises,
     RacePromises,
 ):
     """Every promise that a ledger makes."""

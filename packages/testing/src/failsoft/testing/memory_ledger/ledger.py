@@ -14,6 +14,7 @@ from failsoft.job_engine.errors import (
     TransactionUnsupportedError,
 )
 from failsoft.job_engine.ports.clock import spans_of_end
+from failsoft.job_engine.ports.measures import Batch
 from failsoft.job_engine.ports.transactional import CallersTransaction
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import (
@@ -189,9 +190,12 @@ class MemoryLedger(
             elif row.state is JobState.SCHEDULED:
                 self._store.rows[row.id] = replace(row, run_at=until)
 
-    def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
-        """Keep what became of offers: pairs of job id and try."""
+    def note_tries(
+        self, tries: Sequence[tuple[str, DispatchTry]], measured: Batch | None = None
+    ) -> None:
+        """Keep what became of offers: pairs of job id and try; and what the process has counted."""
         with self.transaction():
+            self._measures.add(measured)
             for job_id, attempt in tries:
                 self._note_try(job_id, attempt)
 

@@ -11,6 +11,7 @@ from failsoft.job_engine.policies.limits import Limits, LimitUse
 from failsoft.job_engine.ports.clock import SLACK
 from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.ports.ledger import RunningJob
+from failsoft.job_engine.ports.measures import Batch, Figures
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.records.job import (
     AttemptRecord,
@@ -26,6 +27,7 @@ from failsoft.job_engine.records.states import JobState
 from failsoft.testing.memory_ledger.clock_repair import mend_beats
 from failsoft.testing.memory_ledger.keys import MemoryKeys
 from failsoft.testing.memory_ledger.limits import uses, with_room
+from failsoft.testing.memory_ledger.measures import MemoryMeasures
 from failsoft.testing.memory_ledger.rows import Row
 from failsoft.testing.memory_ledger.store import Connection, Store
 
@@ -37,6 +39,7 @@ class MemoryReader(Connection):
         super().__init__()
         self._store = store
         self._keys = MemoryKeys(store.clock)
+        self._measures = MemoryMeasures(store)
 
     def due(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
@@ -129,9 +132,10 @@ class MemoryReader(Connection):
             counted = {state: len(self._in(state)) for state in JobState}
             return {state: count for state, count in counted.items() if count}
 
-    def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
-        """Record a worker's heartbeat, valid for `ttl` from now."""
+    def beat(self, worker: WorkerRecord, ttl: timedelta, measured: Batch | None = None) -> None:
+        """Record a worker's heartbeat, valid for `ttl` from now, and what it has counted."""
         with self.transaction():
+            self._measures.add(measured)
             now = self._store.clock.now()
             known = self._store.workers.get(worker.boot_id)
             until = now + ttl
@@ -139,6 +143,16 @@ class MemoryReader(Connection):
             self._store.workers[worker.boot_id] = replace(
                 alive, started_at=known.started_at if known else now
             )
+
+    def add_measures(self, batch: Batch) -> None:
+        """Add the differences of a process; repeating it is harmless."""
+        with self.transaction():
+            self._measures.add(batch)
+
+    def figures(self) -> Figures:
+        """Return what an exporter reads."""
+        with self.transaction():
+            return self._measures.figures()
 
     def retire(self, boot_id: str) -> None:
         """Forget a worker that stops."""

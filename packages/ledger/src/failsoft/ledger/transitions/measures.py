@@ -1,0 +1,57 @@
+"""Adding the differences of a process to the counters of all, once however often it is written.
+
+A batch leaves a row that says that it was added; the next batch of its process takes it away. What
+the last batch of a killed process left is taken away a day later.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, or_
+
+from failsoft.job_engine.ports.measures import Batch
+from failsoft.ledger.database.inserts import AnyInsert, insert_into
+from failsoft.ledger.database.timestamps import now_us
+from failsoft.ledger.schema.tables import measures
+from failsoft.ledger.transitions.counters import any_shard
+
+#: The `measure` of a row that says that a batch was added, and when.
+BATCH = "batch"
+_DAY_US = 24 * 3600 * 10**6
+_KEY = tuple(column.name for column in measures.primary_key)
+_SERIES = tuple(name for name in _KEY if name != "shard")
+_FORGET = delete(measures).where(
+    measures.c.measure == BATCH,
+    or_(measures.c.name == bindparam("after"), measures.c.count < now_us() - _DAY_US),
+)
+
+
+def add(connection: Connection, batch: Batch) -> None:
+    """Add a batch, unless it was added."""
+    dialect = connection.dialect.name
+    if connection.execute(_mark(dialect), {"batch": batch.id}).rowcount != 1:
+        return
+    connection.execute(_FORGET, {"after": batch.after})
+    shard = any_shard()
+    # In one order everywhere, so that no two transactions wait for each other.
+    more = [_row(series, shard, count) for series, count in sorted(batch.counts.items())]
+    if more:
+        connection.execute(_add(dialect), more)
+
+
+@lru_cache
+def _mark(dialect: str) -> AnyInsert:
+    empty = dict.fromkeys(_SERIES, "") | {"measure": BATCH, "shard": 0}
+    values: dict[str, Any] = empty | {"name": bindparam("batch"), "count": now_us()}
+    return insert_into(dialect, measures).values(values).on_conflict_do_nothing()
+
+
+@lru_cache
+def _add(dialect: str) -> AnyInsert:
+    statement = insert_into(dialect, measures)
+    more = {"count": measures.c.count + statement.excluded.count}
+    return statement.on_conflict_do_update(index_elements=_KEY, set_=more)
+
+
+def _row(series: tuple[str, ...], shard: int, count: int) -> dict[str, Any]:
+    return dict(zip(_SERIES, series, strict=True)) | {"shard": shard, "count": count}
