@@ -41,6 +41,8 @@ class Measures:
     """
 
     def __init__(self) -> None:
+        self._batch: Batch | None = None
+        self._last = ""
         self._reset()
 
     def count(self, series: Series, more: int = 1) -> None:
@@ -99,7 +101,7 @@ class Measures:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._counts = Counter[Series]()
-        self._batch: Batch | None = None
+        self._batch = None
         self._last = ""
 
 

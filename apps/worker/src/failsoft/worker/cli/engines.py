@@ -6,9 +6,7 @@ from datetime import timedelta
 
 import click
 
-from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.job_engine.errors import OptionInvalidError
-from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.engine_switch import DisabledEngine, EngineLoad
@@ -23,6 +21,7 @@ from failsoft.worker.cli.output import answer, counted, print_json, print_table,
 from failsoft.worker.cli.resources import loaded_catalogue, opened_app, opened_ledger
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.exit_codes import UNAVAILABLE
+from failsoft.worker.probes import probed
 
 _OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in FAILSOFT_ENGINES here")
 
@@ -165,7 +164,7 @@ def _show(*, as_json: bool) -> None:
     app = opened_app(settings)
     live = app.ledger.live_workers()
     disabled = _disabled(settings, app.ledger)
-    found = [_row(engine, queue, health, live) for engine, queue, health in _probed(app.engines)]
+    found = [_row(engine, queue, health, live) for engine, queue, health in probed(app.engines)]
     found += [
         _row(*each, _OF_OTHERS, live) for each in _served_by_others(settings.engine_names, live)
     ]
@@ -199,16 +198,6 @@ def _disabled(settings: Settings, ledger: Ledger) -> Mapping[str, str]:
 
 def _by_setting(name: str, variable: str) -> str:
     return f"engine {name} disabled by {variable}, for processes with this environment"
-
-
-def _probed(engines: EngineSet) -> Iterator[tuple[str, str, EngineHealth]]:
-    for engine in engines:
-        health = EngineHealth(healthy=True, detail="")
-        for queue in declared_queues().values():
-            # An engine that is away is probed once, not once for each queue.
-            is_away = not (health.healthy or health.is_refused)
-            health = health if is_away else engines.probe(engine, queue)
-            yield engine, queue.name, health
 
 
 def _served_by_others(
