@@ -1,32 +1,27 @@
 """The measures of all processes, and what an exporter reads beside them."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Connection,
     Select,
-    bindparam,
     case,
     cast,
     exists,
     func,
     select,
     text,
-    union_all,
 )
 
-from failsoft.job_engine.ports.console import OpenBreaker, Tally
 from failsoft.job_engine.ports.measures import Batch, Ended, Failed, Figures, Series
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.role import SqlRole
-from failsoft.ledger.database.timestamps import instant, microseconds, now_us
+from failsoft.ledger.database.timestamps import instant, now_us
 from failsoft.ledger.schema.columns import PREFIX
 from failsoft.ledger.schema.jobs import IS_LIMITED, in_state, jobs
-from failsoft.ledger.schema.tables import aggregates, breakers, measures
+from failsoft.ledger.schema.tables import aggregates, measures
 from failsoft.ledger.transitions.measures import BATCH, add
 
 _NOW = select(now_us())
@@ -63,24 +58,6 @@ _POSTGRESQL_SIZES = text(
     "SELECT relname, pg_total_relation_size(oid) FROM pg_class WHERE relkind = 'r'"
     " AND relnamespace = current_schema()::regnamespace AND starts_with(relname, :prefix)"
 )
-_SINCE = func.coalesce(jobs.c.run_at, jobs.c.created_at)
-_DUE = case((now_us() >= _SINCE, _SINCE))
-_TALLIED = (
-    JobState.SCHEDULED,
-    JobState.OFFERED,
-    JobState.RUNNING,
-    JobState.HELD,
-    JobState.FAILED,
-)
-_TALLY = union_all(
-    *(
-        select(jobs.c.queue, jobs.c.engine, jobs.c.state, func.count(), func.min(_DUE))
-        .where(in_state(state))
-        .group_by(jobs.c.queue, jobs.c.engine, jobs.c.state)
-        for state in _TALLIED
-    )
-)
-_BREAKERS = select(*breakers.c).where(breakers.c.seen_at > now_us() - bindparam("fresh"))
 
 
 class SqlMeasures(SqlRole):
@@ -94,17 +71,6 @@ class SqlMeasures(SqlRole):
         """Return what an exporter reads, in one transaction."""
         return self._database.read(_figures)
 
-    def tally(self) -> Sequence[Tally]:
-        """Return how many jobs of each queue are in each state on each engine."""
-        return self._database.read(lambda c: [_tally(row) for row in c.execute(_TALLY)])
-
-    def breakers(self, fresh: timedelta) -> Sequence[OpenBreaker]:
-        """Return the breakers that are open, as processes have said within a span."""
-        seen = {"fresh": microseconds(fresh)}
-        return self._database.read(
-            lambda c: [OpenBreaker(*row) for row in c.execute(_BREAKERS, seen)]
-        )
-
 
 def _figures(connection: Connection) -> Figures:
     return Figures(
@@ -116,11 +82,6 @@ def _figures(connection: Connection) -> Figures:
         waits=_pairs(connection, _WAITS),
         sizes=_sizes(connection),
     )
-
-
-def _tally(row: AnyRow) -> Tally:
-    due = None if row[4] is None else instant(row[4])
-    return Tally(row.queue, row.engine, JobState(row.state), row[3], due)
 
 
 def _pairs(connection: Connection, statement: Select[Any]) -> Mapping[str, int]:
