@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import (
 
 from failsoft.job_engine.measuring import BOUNDS
 from failsoft.job_engine.ports.console import Tally
-from failsoft.job_engine.ports.measures import SUM, Series
+from failsoft.job_engine.ports.measures import NOTICES, SUM, Series
 from failsoft.job_engine.records.states import JobState
 from failsoft.telemetry.catalogue import METRICS, OUTCOMES, PREFIX, Kind
 from failsoft.telemetry.job_names import JobNames
@@ -189,6 +189,11 @@ def _counters(reading: Reading, names: JobNames) -> Mapping[str, Values]:
             found["jobs_ended"][*place, outcome] += 0
         found["jobs_ended"][*place, each.outcome] += each.count
     for series, count in reading.figures.counts.items():
+        if series.measure == NOTICES:
+            found["notices"][(series.labels,)] += count
+            direction = _DIRECTIONS.get(series.labels)
+            if direction is not None:
+                found["failovers"][series.engine, direction] += count
         metric = _COUNTERS.get(series.measure)
         if metric is not None:
             found[metric][_labels(metric, series, names)] += count
@@ -219,13 +224,12 @@ def _labels(metric: str, series: Series, names: JobNames) -> Labels:
     return tuple(values)
 
 
+_DIRECTIONS = {"engine.failed_over": "over", "engine.failed_back": "back"}
 #: The metric of each measure that is a counter, and of each that is a histogram.
 _COUNTERS = {
     "dispatched": "jobs_dispatched",
     "tries": "dispatch_tries",
     "handovers": "handovers",
-    "failovers": "failovers",
-    "notices": "notices",
     "leases_lost": "leases_lost",
     "fenced": "fenced",
     "messages_refused": "messages_refused",

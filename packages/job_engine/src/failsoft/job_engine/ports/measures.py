@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 
 #: The bucket of a histogram whose count is the sum of what was observed, in microseconds.
 SUM = "sum"
+#: The measure of the notices, by their engine and, as labels, their kind.
+NOTICES = "notices"
 
 
 class Series(NamedTuple):

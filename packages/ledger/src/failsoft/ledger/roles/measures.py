@@ -1,5 +1,6 @@
 """The measures of all processes, and what an exporter reads beside them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +22,8 @@ from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, now_us
 from failsoft.ledger.schema.columns import PREFIX
 from failsoft.ledger.schema.jobs import IS_LIMITED, in_state, jobs
-from failsoft.ledger.schema.tables import aggregates, measures
-from failsoft.ledger.transitions.measures import BATCH, add
+from failsoft.ledger.schema.tables import aggregates, measures, notices
+from failsoft.ledger.transitions.measures import BATCH, add, notice_series
 
 _NOW = select(now_us())
 _SERIES = tuple(measures.c[name] for name in Series._fields)
@@ -37,6 +38,9 @@ _FAILED = (
     select(jobs.c.name, jobs.c.queue, func.count())
     .where(in_state(JobState.FAILED))
     .group_by(jobs.c.name, jobs.c.queue)
+)
+_NOTICES = select(notices.c.kind, notices.c.engine, func.count()).group_by(
+    notices.c.kind, notices.c.engine
 )
 _LIMITED = (
     select(jobs.c.name, func.count())
@@ -73,9 +77,12 @@ class SqlMeasures(SqlRole):
 
 
 def _figures(connection: Connection) -> Figures:
+    counts = Counter({Series(*row[:-1]): row[-1] for row in connection.execute(_COUNTS)})
+    for kind, engine, count in connection.execute(_NOTICES):
+        counts[notice_series(kind, engine)] += count
     return Figures(
         now=instant(connection.execute(_NOW).scalar_one()),
-        counts={Series(*row[:-1]): row[-1] for row in connection.execute(_COUNTS)},
+        counts=counts,
         ended=[Ended(*row) for row in connection.execute(_ENDED)],
         failed=[Failed(*row) for row in connection.execute(_FAILED)],
         limited=_pairs(connection, _LIMITED),

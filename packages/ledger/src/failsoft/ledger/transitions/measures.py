@@ -4,15 +4,16 @@ A batch leaves a row that says that it was added; the next batch of its process 
 the last batch of a killed process left is taken away a day later.
 """
 
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, or_
+from sqlalchemy import Connection, bindparam, delete, func, or_, select
 
-from failsoft.job_engine.ports.measures import Batch
+from failsoft.job_engine.ports.measures import NOTICES, Batch, Series
 from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.database.timestamps import now_us
-from failsoft.ledger.schema.tables import measures
+from failsoft.ledger.schema.tables import measures, notices
 from failsoft.ledger.transitions.counters import any_shard
 
 #: The `measure` of a row that says that a batch was added, and when.
@@ -37,6 +38,23 @@ def add(connection: Connection, batch: Batch) -> None:
     more = [_row(series, shard, count) for series, count in sorted(batch.counts.items())]
     if more:
         connection.execute(_add(dialect), more)
+
+
+def forget_notices(connection: Connection, before: datetime) -> None:
+    """Delete the notices from before a moment, which stay counted."""
+    old = notices.c.at < before
+    found = select(notices.c.kind, notices.c.engine, func.count()).where(old)
+    gone = connection.execute(found.group_by(notices.c.kind, notices.c.engine)).all()
+    shard = any_shard()
+    more = [_row(notice_series(kind, engine), shard, count) for kind, engine, count in gone]
+    if more:
+        connection.execute(_add(connection.dialect.name), more)
+    connection.execute(delete(notices).where(old))
+
+
+def notice_series(kind: str, engine: str | None) -> Series:
+    """Return what counts the notices of a kind that are gone."""
+    return Series(NOTICES, engine=engine or "", labels=kind)
 
 
 @lru_cache

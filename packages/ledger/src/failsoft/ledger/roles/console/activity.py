@@ -27,6 +27,7 @@ from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.roles.console.jobs import SqlJobLists
 from failsoft.ledger.roles.console.pages import Listing
 from failsoft.ledger.schema.tables import aggregates, audit, breakers, notices, samples
+from failsoft.ledger.transitions import measures
 
 MINUTE = timedelta(minutes=1)
 #: How long samples and notices are kept.
@@ -188,9 +189,10 @@ def _note_open(
 
 
 def _forget(connection: Connection) -> None:
+    now = connection.execute(_NOW).scalar_one()
+    measures.forget_notices(connection, instant(now) - KEPT_FOR)
     for table, column, span in (
         (samples, samples.c.minute, KEPT_FOR),
-        (notices, notices.c.at, KEPT_FOR),
         (audit, audit.c.at, AUDIT_FOR),
         (breakers, breakers.c.seen_at, MINUTE),
     ):
