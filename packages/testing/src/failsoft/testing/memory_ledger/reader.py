@@ -232,8 +232,10 @@ def _is_among(value: str | None, given: str | Sequence[str] | None) -> bool:
     return not values(given) or value in values(given)
 
 
-def _is_in_time(moment: datetime, wanted: JobFilter) -> bool:
+def _is_in_time(moment: datetime | None, wanted: JobFilter) -> bool:
     since, until = wanted.get("since"), wanted.get("until")
+    if moment is None:
+        return since is until is None
     return (since is None or moment >= since) and (until is None or moment < until)
 
 

@@ -189,7 +189,7 @@ class MemoryJobLists(MemoryReader):
     def _several(self, is_meant: Callable[[Row], bool]) -> Sequence[JobSummary]:
         found = [row for row in self._store.rows.values() if is_meant(row)]
         found.sort(key=lambda row: (row.created_at, row.id))
-        return [self._summary(row) for row in found]
+        return tuple(self._summary(row) for row in found)
 
     def _relations(self, row: Row) -> Relations:
         then_of = {
