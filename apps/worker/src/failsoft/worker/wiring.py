@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from failsoft.dispatcher import Dispatcher, ShardedDispatcher
+from failsoft.dispatcher.maintenance.activity import ActivityNotes
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
@@ -122,7 +123,8 @@ def build(
     rescuer = Rescuer(ledger, router, offerer, listener=listener, looks_every=looks_every)
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     guards = RouteGuards(ledger, router, clock=clock, listener=listener)
-    maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards)
+    notes = ActivityNotes(ledger, engines, clock)
+    maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards, notes=notes)
     return App(
         *(settings, clock, listener, ledger, keys, engines, router),
         *(dispatcher, maintenance, offers, measures),

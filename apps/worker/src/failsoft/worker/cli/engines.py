@@ -13,6 +13,7 @@ from failsoft.job_engine.records.engine_switch import DisabledEngine, EngineLoad
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.validation import Expect
+from failsoft.worker.cli.acting import acting
 from failsoft.worker.cli.engine_kit.conformance import test_command
 from failsoft.worker.cli.engine_kit.scaffold import new_command
 from failsoft.worker.cli.engine_plugins import list_command, prepare_command
@@ -58,7 +59,8 @@ def disable_command(*, name: str, reason: str, as_json: bool) -> None:
     settings = load_settings()
     ledger = opened_ledger(settings)
     _expect_known(name, _known(settings, ledger))
-    holds = ledger.disable_engine(DisabledEngine(name, actor(), reason))
+    with acting(ledger, "disable", ("engine", name), reason):
+        holds = ledger.disable_engine(DisabledEngine(name, actor(), reason))
     answer(holds, str(holds), "yellow", as_json=as_json)
     if not as_json:
         _warn_if_none_is_left(settings, ledger)
@@ -124,7 +126,8 @@ def pause_command(*, name: str, reason: str, as_json: bool) -> None:
     settings = load_settings()
     ledger = opened_ledger(settings)
     _expect_known(name, _known(settings, ledger))
-    holds = ledger.pause(Pause("engine", name, actor(), reason))
+    with acting(ledger, "pause", ("engine", name), reason):
+        holds = ledger.pause(Pause("engine", name, actor(), reason))
     answer(holds, str(holds), "yellow", as_json=as_json)
     if not as_json:
         _warn_if_none_is_left(settings, ledger)
@@ -138,7 +141,10 @@ def resume_command(*, name: str, as_json: bool) -> None:
     settings = load_settings()
     ledger = opened_ledger(settings)
     _expect_known(name, [*_known(settings, ledger), *_disabled(settings, ledger)])
-    was_paused, was_disabled = ledger.unpause("engine", name), ledger.enable_engine(name)
+    with acting(ledger, "resume", ("engine", name)):
+        was_paused = ledger.unpause("engine", name)
+    with acting(ledger, "enable", ("engine", name)):
+        was_disabled = ledger.enable_engine(name)
     change = "gets offers again" if was_paused or was_disabled else "was not paused or disabled"
     found = {"name": name, "was_paused": was_paused, "was_disabled": was_disabled}
     answer(found, f"engine {name} {change}", "green", as_json=as_json)

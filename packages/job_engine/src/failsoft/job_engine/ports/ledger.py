@@ -12,6 +12,7 @@ from typing import Any, Protocol, Unpack
 from failsoft.job_engine.policies.limits import Limits, LimitUse
 from failsoft.job_engine.ports.bulk import BulkLedger
 from failsoft.job_engine.ports.clock import ClockLedger
+from failsoft.job_engine.ports.console import ConsoleLedger
 from failsoft.job_engine.ports.control import ControlLedger
 from failsoft.job_engine.ports.expiry import ExpiryLedger
 from failsoft.job_engine.ports.flow import FlowLedger
@@ -364,6 +365,7 @@ class Ledger(
     ScheduleLedger,
     FlowLedger,
     MeasureLedger,
+    ConsoleLedger,
     Protocol,
 ):
     """The whole ledger: the only authority over every job."""

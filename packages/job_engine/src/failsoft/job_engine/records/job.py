@@ -266,7 +266,7 @@ class WorkerInfo:
     Attributes:
         version: The release of Failsoft that it runs.
         python: The version of Python.
-        jobs: How many attempts it has begun.
+        jobs: How many definitions it has.
         busy: How many attempts it runs now.
         rss_kb: How much memory it has, in KiB; 0 where that is not known.
         breakers: The engines whose breakers are open in it.

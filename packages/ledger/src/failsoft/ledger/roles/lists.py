@@ -221,8 +221,8 @@ def _by_pairs(
         yield _Look((*tagged, *times), rest())
         return
     beside_each = rest("queue", "name")
-    for queue, name in pairs:
-        each, pair = _pair(queue, name)
+    for place, (queue, name) in enumerate(pairs):
+        each, pair = _pair(queue, name, str(place))
         yield _Look((*pair, *times), beside_each, each)
 
 
@@ -230,7 +230,9 @@ def _pairs(wanted: JobFilter) -> tuple[Sequence[str | None], Sequence[str | None
     return values(wanted.get("queue")) or (None,), values(wanted.get("name")) or (None,)
 
 
-def _pair(queue: str | None, name: str | None) -> tuple[CTE | None, Sequence[ColumnElement[bool]]]:
+def _pair(
+    queue: str | None, name: str | None, place: str
+) -> tuple[CTE | None, Sequence[ColumnElement[bool]]]:
     """Look at the newest of a queue and a name, or of each pair with one of them.
 
     One index begins with both.
@@ -238,9 +240,9 @@ def _pair(queue: str | None, name: str | None) -> tuple[CTE | None, Sequence[Col
     if name is not None and queue is not None:
         return None, (jobs.c.queue == queue, jobs.c.name == name)
     if queue is not None:
-        each = distinct(jobs.c.name, jobs.c.queue == queue)
+        each = distinct(jobs.c.name, jobs.c.queue == queue, name=place)
         return each, (jobs.c.queue == queue, jobs.c.name == each.c.value)
-    each = distinct(jobs.c.queue)
+    each = distinct(jobs.c.queue, name=place)
     return each, (jobs.c.queue == each.c.value, jobs.c.name == name)
 
 

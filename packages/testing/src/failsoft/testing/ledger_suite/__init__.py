@@ -21,6 +21,9 @@ from failsoft.testing.ledger_suite.attempts.offers import OfferPromises
 from failsoft.testing.ledger_suite.attempts.rescue import RescuePromises
 from failsoft.testing.ledger_suite.attempts.steps import StepPromises
 from failsoft.testing.ledger_suite.attempts.terminal_states import TerminalStatePromises
+from failsoft.testing.ledger_suite.console.activity import ActivityPromises
+from failsoft.testing.ledger_suite.console.bulks import BulkPromises
+from failsoft.testing.ledger_suite.console.lists import JobListPromises
 from failsoft.testing.ledger_suite.control.cancel import CancelPromises
 from failsoft.testing.ledger_suite.control.engine_switches import EngineSwitchPromises
 from failsoft.testing.ledger_suite.control.keys import KeyPromises
@@ -82,6 +85,9 @@ class LedgerSuite(
     LostLeasePromises,
     ClockJumpPromises,
     ReaderPromises,
+    JobListPromises,
+    ActivityPromises,
+    BulkPromises,
     SchedulePromises,
     FollowUpPromises,
     ChainPromises,

@@ -43,6 +43,7 @@ from failsoft.job_engine.records.states import (
 )
 from failsoft.testing.memory_ledger.claims import MemoryClaims
 from failsoft.testing.memory_ledger.clock_repair import MemoryClockRepair
+from failsoft.testing.memory_ledger.console.activity import MemoryActivity
 from failsoft.testing.memory_ledger.control.control import MemoryControl
 from failsoft.testing.memory_ledger.control.routes import MemoryRoutes
 from failsoft.testing.memory_ledger.expiry import MemoryExpiry
@@ -52,7 +53,7 @@ from failsoft.testing.memory_ledger.hand_over import MemoryHandOver
 from failsoft.testing.memory_ledger.limits import has_room
 from failsoft.testing.memory_ledger.rows import has_authority
 from failsoft.testing.memory_ledger.schedules import MemorySchedules
-from failsoft.testing.memory_ledger.store import Change, Store
+from failsoft.testing.memory_ledger.store import Change, Store, action
 from failsoft.testing.memory_ledger.waits import MemoryWaits
 
 _OFFERS = {
@@ -74,6 +75,7 @@ class MemoryLedger(
     MemoryExpiry,
     MemoryHandOver,
     MemoryWaits,
+    MemoryActivity,
 ):
     """`Ledger` in memory; every transition is decided by the one table.
 
@@ -199,6 +201,7 @@ class MemoryLedger(
             for job_id, attempt in tries:
                 self._note_try(job_id, attempt)
 
+    @action
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
         """Cancel a job that waits, or request it of the attempt that runs it (R20)."""
         with self.transaction():

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from failsoft.job_engine.ports.measures import Batch, Ended, Failed, Figures, Series
+from failsoft.job_engine.ports.measures import NOTICES, Batch, Ended, Failed, Figures, Series
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing.memory_ledger.store import Store
 
@@ -34,9 +34,13 @@ class MemoryMeasures:
         due = (row for row in scheduled if row.limits and row.run_at and row.run_at <= now)
         invokes = {row.parent_id for row in rows if not row.state.is_terminal}
         waiting = (row for row in scheduled if row.awaits is not None)
+        told = Counter(
+            Series(NOTICES, engine=notice.engine or "", labels=notice.kind)
+            for notice in self._store.notices.values()
+        )
         return Figures(
             now=now,
-            counts=dict(self._counts),
+            counts=self._counts + told,
             ended=[Ended(*key, count) for key, count in ended.items()],
             failed=[Failed(*key, count) for key, count in failed.items()],
             limited=Counter(row.name for row in due),

@@ -85,7 +85,8 @@ def _relations(connection: Connection, row: AnyRow) -> Relations:
         return None if found is None else summary(found)
 
     def several(statement: AnySelect) -> Sequence[JobSummary]:
-        return [summary(each) for each in connection.execute(statement, {"job": row.id})]
+        found = connection.execute(statement, {"job": row.id})
+        return tuple(summary(each) for each in found)
 
     return Relations(
         origin=one(row.retry_of),

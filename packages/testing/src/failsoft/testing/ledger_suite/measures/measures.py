@@ -10,7 +10,7 @@ import pytest
 
 from failsoft.job_engine.policies.limits import Limit, Limits
 from failsoft.job_engine.ports.ledger import Ledger
-from failsoft.job_engine.ports.measures import Batch, Ended, Failed, Series
+from failsoft.job_engine.ports.measures import NOTICES, Batch, Ended, Failed, Series
 from failsoft.job_engine.records.job import DispatchTry, TryOutcome, WorkerRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing.ledger_suite.fixtures import (
@@ -130,6 +130,27 @@ class FigurePromises:
             Ended("send_welcome", "default", FIRST, "succeeded", 2),
         ]
         assert found.failed == [Failed("send_welcome", "default", 1)]
+
+    def test_notices_are_counted_by_kind_and_engine(self, ledger: Ledger) -> None:
+        """As many as there are."""
+        ended(ledger, JobState.FAILED)
+        ledger.note_switch(FIRST, "over", {})
+        counts = ledger.figures().counts
+
+        assert counts[Series(NOTICES, engine=FIRST, labels="job.fail")] == 1
+        assert counts[Series(NOTICES, engine=FIRST, labels="engine.failed_over")] == 1
+
+    def test_notices_stay_counted_when_they_are_forgotten(
+        self, ledger: Ledger, pass_time: PassTime
+    ) -> None:
+        """Counters never fall."""
+        ledger.note_switch(FIRST, "over", {})
+        pass_time(timedelta(days=30))
+        ledger.take_sample()
+        ledger.note_switch(FIRST, "over", {})
+        series = Series(NOTICES, engine=FIRST, labels="engine.failed_over")
+
+        assert ledger.figures().counts[series] == 1 + 1
 
     def test_due_jobs_under_limits_are_counted(self, ledger: Ledger, pass_time: PassTime) -> None:
         """Those without limits, and those that are not due, are not."""
