@@ -15,7 +15,7 @@ ENGINES ?=
 # Of make bench: one engine, in place of RQ and Dramatiq.
 ENGINE ?=
 # What the tests start beside what is in wheels.
-SERVERS := rabbitmq pgbouncer
+SERVERS := rabbitmq pgbouncer prometheus
 ENGINE_MODULES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade dashboards model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api worker $(ENGINE_MODULES),-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
+
+dashboards: setup  ## Write the boards for Grafana: deploy/grafana/*.json
+	@$(RUN) python deploy/grafana/boards.py
 
 evidence: setup  ## Write docs/evidence.md from the figures of the last runs
 	@$(RUN) python -m tests.evidence

@@ -16,7 +16,8 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef, VariableRefre
 
 _WIDTH, _HEIGHT = 12, 8
 _SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
-_HERE = Path(__file__).parent
+#: Where the boards are.
+HERE = Path(__file__).parent
 
 
 class Shown(NamedTuple):
@@ -118,7 +119,7 @@ def written(name: str) -> str:
 def main() -> None:
     """Write every board."""
     for name in BOARDS:
-        (_HERE / f"{name}.json").write_text(written(name))
+        (HERE / f"{name}.json").write_text(written(name))
         sys.stdout.write(f"{name}.json\n")
 
 
