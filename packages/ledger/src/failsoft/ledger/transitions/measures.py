@@ -30,7 +30,7 @@ _FORGET = delete(measures).where(
 def add(connection: Connection, batch: Batch) -> None:
     """Add a batch, unless it was added."""
     dialect = connection.dialect.name
-    if connection.execute(_mark(dialect), {"batch": batch.id}).rowcount != 1:
+    if connection.execute(_mark(dialect), {"batch": batch.id}).first() is None:
         return
     connection.execute(_FORGET, {"after": batch.after})
     shard = any_shard()
@@ -58,10 +58,12 @@ def notice_series(kind: str, engine: str | None) -> Series:
 
 
 @lru_cache
-def _mark(dialect: str) -> AnyInsert:
+def _mark(dialect: str) -> Any:
     empty = dict.fromkeys(_SERIES, "") | {"measure": BATCH, "shard": 0}
     values: dict[str, Any] = empty | {"name": bindparam("batch"), "count": now_us()}
-    return insert_into(dialect, measures).values(values).on_conflict_do_nothing()
+    statement = insert_into(dialect, measures).values(values).on_conflict_do_nothing()
+    # Drivers do not count the rows of such an insert alike.
+    return statement.returning(measures.c.name)
 
 
 @lru_cache
