@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade dashboards model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster test-prometheus chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade dashboards model-spin check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ test-cluster: setup  ## Fail clusters over under load, each node on a host: Post
 	@$(RUN) python -m tests.servers.network
 	@tests/servers/install cluster rabbitmq
 	@_FAILSOFT_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
+
+test-prometheus: setup  ## Scrape a real failover with a real Prometheus: every panel of every board has data
+	@tests/servers/install prometheus
+	@$(RUN) pytest -m long tests/metrics $(ARGS)
 
 chaos: setup  ## Break everything for a while and check every promise (MINUTES= SEED= LEDGER= ENGINES= ARGS=)
 	@tests/servers/install $(SERVERS)
