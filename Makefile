@@ -14,6 +14,8 @@ LEDGER  ?= postgresql
 ENGINES ?=
 # Of make bench: one engine, in place of RQ and Dramatiq.
 ENGINE ?=
+# Of make console-scale.
+ROWS   ?= 100000
 # What the tests start beside what is in wheels.
 SERVERS := rabbitmq pgbouncer prometheus
 ENGINE_MODULES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
@@ -23,7 +25,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster test-prometheus chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade dashboards model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster test-prometheus chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade dashboards model-spin check format bench console-scale clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -124,6 +126,9 @@ bench-steps: setup  ## Steps a second of jobs of ten steps, beside DBOS on the s
 
 bench-growth: setup  ## What a ledger of 1,000,000 finished jobs costs (ARGS="--rows 100000 --ledger sqlite")
 	@PYTHONPATH=. $(RUN) python bench/growth.py $(ARGS)
+
+console-scale: setup  ## What a console reads of a ledger of so many jobs (ROWS= ARGS="--ledger sqlite")
+	@PYTHONPATH=. $(RUN) python bench/console.py --rows $(ROWS) $(ARGS)
 
 bench-upgrade: setup  ## Upgrade a ledger of 2,000,000 jobs under load (ARGS="--ledger sqlite")
 	@PYTHONPATH=. $(RUN) python bench/upgrade.py $(ARGS)
