@@ -95,7 +95,8 @@ def _names_of(reading: Reading) -> set[str]:
 
 def _of_jobs(reading: Reading) -> dict[str, Values]:
     now, live = reading.figures.now, Counter[Labels]()
-    for queue, engine in {(each.queue, each.engine or "") for each in reading.tally}:
+    places = _places(reading)
+    for queue, engine in places:
         for state in _LIVE:
             live[queue, engine, str(state)] += 0
     for each in reading.tally:
@@ -106,9 +107,19 @@ def _of_jobs(reading: Reading) -> dict[str, Values]:
     }
     return {
         "jobs": live,
-        "queue_oldest_due_seconds": _oldest(reading.tally, _WAITING, now),
+        "queue_oldest_due_seconds": {
+            **dict.fromkeys(places, 0.0),
+            **_oldest(reading.tally, _WAITING, now),
+        },
         "held_oldest_seconds": held,
     }
+
+
+def _places(reading: Reading) -> set[Labels]:
+    """Return every queue with an engine that has, had or serves jobs of it: they begin at 0."""
+    found: set[Labels] = {(each.queue, each.engine or "") for each in reading.tally}
+    found |= {(each.queue, each.engine) for each in reading.workers}
+    return found | {(each.queue, each.engine) for each in reading.figures.ended}
 
 
 def _oldest(tally: Iterable[Tally], states: Sequence[JobState], now: datetime) -> Values:
