@@ -37,7 +37,11 @@ class Prometheus:
         assert program, "expected prometheus, got none; run tests/servers/install prometheus"
         self._port = free_port()
         config = folder / "prometheus.yml"
-        scraped = {"job_name": "failsoft", "static_configs": [{"targets": [target]}]}
+        scraped: dict[str, object] = {
+            "job_name": "failsoft",
+            "static_configs": [{"targets": [target]}],
+        }
+        scraped |= {"honor_labels": True}  # as docs/how-to/metrics.md has it
         every = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
         settings = {"global": every, "scrape_configs": [scraped], "rule_files": [str(_RULES)]}
         config.write_text(json.dumps(settings))  # JSON is YAML
