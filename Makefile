@@ -14,8 +14,10 @@ LEDGER  ?= postgresql
 ENGINES ?=
 # Of make bench: one engine, in place of RQ and Dramatiq.
 ENGINE ?=
+# Of make console-scale.
+ROWS   ?= 100000
 # What the tests start beside what is in wheels.
-SERVERS := rabbitmq pgbouncer
+SERVERS := rabbitmq pgbouncer prometheus
 ENGINE_MODULES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
@@ -23,7 +25,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +66,10 @@ test-cluster: setup  ## Fail clusters over under load, each node on a host: Post
 	@tests/servers/install cluster rabbitmq
 	@_FAILSOFT_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
 
+test-prometheus: setup  ## Scrape a real failover with a real Prometheus: every panel of every board has data
+	@tests/servers/install prometheus
+	@$(RUN) pytest -m long tests/metrics $(ARGS)
+
 chaos: setup  ## Break everything for a while and check every promise (MINUTES= SEED= LEDGER= ENGINES= ARGS=)
 	@tests/servers/install $(SERVERS)
 	@$(RUN) python -m tests.chaos --minutes $(MINUTES) --seed "$(SEED)" --ledger $(LEDGER) \
@@ -96,6 +102,9 @@ check-deploy: .tools/deploy  ## Check deploy/: image, compose, chart, units, scr
 
 image-long:  ## Build the image of workers, and run a job inside of it (root, Debian; BASE=)
 	@tests/deploy/image
+
+dashboards: setup  ## Write the boards for Grafana: deploy/grafana/*.json
+	@$(RUN) python deploy/grafana/boards.py
 
 evidence: setup  ## Write docs/evidence.md from the figures of the last runs
 	@$(RUN) python -m tests.evidence
@@ -131,6 +140,9 @@ bench-steps: setup  ## Steps a second of jobs of ten steps, beside DBOS on the s
 
 bench-growth: setup  ## What a ledger of 1,000,000 finished jobs costs (ARGS="--rows 100000 --ledger sqlite")
 	@PYTHONPATH=. $(RUN) python bench/growth.py $(ARGS)
+
+console-scale: setup  ## What a console reads of a ledger of so many jobs (ROWS= ARGS="--ledger sqlite")
+	@PYTHONPATH=. $(RUN) python bench/console.py --rows $(ROWS) $(ARGS)
 
 bench-upgrade: setup  ## Upgrade a ledger of 2,000,000 jobs under load (ARGS="--ledger sqlite")
 	@PYTHONPATH=. $(RUN) python bench/upgrade.py $(ARGS)

@@ -130,11 +130,12 @@ def lists_and_counts(ledger: SqlLedger, database: Database, calls: int) -> Itera
 
 
 def _list(name: str, calls: int, call: Callable[[], object]) -> Row:
-    figure, spread = _median_ms(calls, call)
+    figure, spread = median_ms(calls, call)
     return row(name, f"<= {LIST_MS:g} ms", figure, spread, met=figure <= LIST_MS)
 
 
-def _median_ms(calls: int, call: Callable[[], object]) -> tuple[float, str]:
+def median_ms(calls: int, call: Callable[[], object]) -> tuple[float, str]:
+    """Return the median of several calls in milliseconds, and the shortest and the longest."""
     call()
     took = []
     for _ in range(calls):
@@ -150,7 +151,7 @@ def scheduler_pass(ledger: SqlLedger, calls: int) -> Row:
     found = ledger.due(PASS, reach)
     if len(found) != PASS:
         raise AssertionError(f"expected {PASS} due jobs, got {len(found)}")
-    figure, spread = _median_ms(calls, lambda: ledger.due(PASS, reach))
+    figure, spread = median_ms(calls, lambda: ledger.due(PASS, reach))
     name = f"a scheduler's look with {DUE} due"
     return row(name, f"<= {PASS_MS:g} ms", figure, spread, met=figure <= PASS_MS)
 
@@ -205,7 +206,7 @@ def growth(
 ) -> Iterator[Row]:
     """Fill a ledger with so many jobs, and measure it."""
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="failsoft-bench-")))
-    empty, full = (stack.enter_context(closing(each)) for each in _databases(kind, folder, stack))
+    empty, full = (stack.enter_context(closing(each)) for each in databases(kind, folder, stack))
     for each in (empty, full):
         upgrade(each)
     now = int(time() * 1_000_000)
@@ -229,7 +230,8 @@ def growth(
     yield from prune(full, min(rows // 2, 100_000), lambda _: None)
 
 
-def _databases(kind: str, folder: Path, stack: ExitStack) -> Iterator[Database]:
+def databases(kind: str, folder: Path, stack: ExitStack) -> Iterator[Database]:
+    """Make two databases on SQLite, or on a PostgreSQL that ends with the stack."""
     if kind == "sqlite":
         yield from (Database(f"sqlite:///{folder / name}.db") for name in ("empty", "full"))
         return

@@ -72,7 +72,8 @@ def test_the_history_and_the_log_say_why() -> None:
     )
     (event,) = [each for each in app.events if each.kind == "engine.evacuated"]
     assert (event.engine, event.queue) == ("dramatiq", "default")
-    assert event.detail == {"from": "rq", "jobs": len(handles), "reason": KNOWN_DEAD}
+    moved = {"from": "rq", "jobs": len(handles), "reason": KNOWN_DEAD}
+    assert event.detail == moved | {"cause": "unavailable"}
 
 
 def test_one_failure_makes_no_engine_known_to_be_dead() -> None:

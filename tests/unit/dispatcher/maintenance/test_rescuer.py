@@ -53,7 +53,8 @@ def test_a_recovery_emits_an_event() -> None:
 
     event = next(each for each in app.events if each.kind == "job.recover")
     assert (event.job_id, event.epoch) == (handle.id, 2)
-    assert event.detail == {"from": "rq", "crashes": 1, "reason": "lease lost"}
+    lost = {"from": "rq", "crashes": 1, "reason": "lease lost"}
+    assert event.detail == lost | {"cause": "lease_lost"}
 
 
 def test_a_lease_that_only_looks_expired_is_watched_for_a_whole_lease_first() -> None:

@@ -136,7 +136,8 @@ def test_a_hand_over_emits_an_event_with_its_reason() -> None:
 
     event = next(each for each in app.events if each.detail.get("from"))
     assert (event.engine, event.epoch) == ("dramatiq", 2)
-    assert event.detail == {"from": "rq", "reason": "connection refused"}
+    why = {"reason": "connection refused", "cause": "unavailable"}
+    assert event.detail == {"from": "rq", **why}
 
 
 def test_a_job_waits_longer_each_time_that_it_is_parked() -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from failsoft.dispatcher.offering.try_log import TryLog
+from failsoft.job_engine.ports.measures import Batch
 from failsoft.job_engine.records.job import DispatchTry, TryOutcome
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.testing import FrozenClock, MemoryLedger
@@ -86,7 +87,9 @@ class SlowLedger(MemoryLedger):
         super().__init__(FrozenClock())
         self.begun, self.goes_on, self.noted = threading.Event(), threading.Event(), False
 
-    def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
+    def note_tries(
+        self, tries: Sequence[tuple[str, DispatchTry]], measured: Batch | None = None
+    ) -> None:
         if tries:
             self.begun.set()
             assert self.goes_on.wait(PATIENCE)

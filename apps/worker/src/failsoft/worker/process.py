@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import secrets
 import socket
 import sys
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ from failsoft.job_engine.errors import FailsoftError, LedgerError
 from failsoft.job_engine.executor import Executor
 from failsoft.job_engine.outcome import timed_out
 from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile, queue_profile
-from failsoft.job_engine.records.job import Claim, Conclusion, Ticket, WorkerRecord
+from failsoft.job_engine.records.job import Claim, Conclusion, Ticket, WorkerInfo, WorkerRecord
 from failsoft.job_engine.records.states import RELEASE
 from failsoft.job_engine.telemetry import Event
 from failsoft.worker.attempts.admission import Admission, WorkerIdentity
@@ -44,6 +45,7 @@ from failsoft.worker.processes.beats import Beats
 from failsoft.worker.processes.forks import guard_forks
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
 from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
+from failsoft.worker.processes.memory import resident_kib
 from failsoft.worker.processes.parent_death import die_with_parent
 from failsoft.worker.processes.sessions import birth, this_machine
 from failsoft.worker.processes.signals import on_stop_signals
@@ -61,6 +63,14 @@ W = TypeVar("W", bound="WorkerProcess")
 LOOK_SECONDS = 0.1
 #: The conclusion of an attempt whose worker stops first.
 _WORKER_STOPS = Conclusion(RELEASE, reason="worker stops")
+
+
+@cache
+def _version() -> str:
+    # Only now: what it imports takes longer than most commands do.
+    from importlib.metadata import version  # noqa: PLC0415 - see above
+
+    return version("failsoft-worker")
 
 
 class WorkerProcess:
@@ -229,6 +239,7 @@ class WorkerProcess:
         self._keeper.stop()
         self._returns.stop()
         self._retire()
+        self._app.dispatcher.flush()
         flush_logs()
         self._emit("worker.stop")
 
@@ -236,8 +247,10 @@ class WorkerProcess:
         with self._beating:
             if not self._worker.is_serving() or self._stopping.is_set():
                 return
+            measured = self._app.measures.take()
             try:
-                self._app.ledger.beat(self._record(), self._settings.worker_ttl)
+                self._app.ledger.beat(self._record(), self._settings.worker_ttl, measured)
+                self._app.measures.written(measured)
             except LedgerError:
                 # Slots that wait for the ledger stand still, and are not lost.
                 self._watch.begin_anew()
@@ -268,6 +281,18 @@ class WorkerProcess:
             self._queue.slots_on(self._engine),
             machine=this_machine(),
             birth=birth(os.getpid()),
+            info=self._info(),
+        )
+
+    def _info(self) -> WorkerInfo:
+        engines = self._app.engines
+        return WorkerInfo(
+            version=_version(),
+            python=platform.python_version(),
+            jobs=sum(1 for _ in self._catalogue),
+            busy=len(self._keeper.held()),
+            rss_kb=resident_kib(),
+            breakers=tuple(name for name in engines if engines.breaker(name).is_open),
         )
 
     def _build_worker(self, processor: Processor) -> EngineWorker:

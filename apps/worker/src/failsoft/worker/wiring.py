@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from failsoft.dispatcher import Dispatcher, ShardedDispatcher
+from failsoft.dispatcher.maintenance.activity import ActivityNotes
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
@@ -20,6 +21,7 @@ from failsoft.dispatcher.offering.router import LiveWorkers, Router
 from failsoft.dispatcher.offering.try_log import TryLog
 from failsoft.job_engine.clock import Clock, SystemClock
 from failsoft.job_engine.definitions.definition import AnyDefinition
+from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.telemetry import Listener
 from failsoft.ledger import SqlLedger
@@ -63,6 +65,7 @@ class App:
     dispatcher: Dispatcher
     maintenance: Maintenance
     offers: LedgerOffers
+    measures: Measures
 
     def close(self) -> None:
         """Write what is queued, and close every connection of this process."""
@@ -91,7 +94,8 @@ def build(
         LedgerSchemaError: If the ledger's schema is not this code's.
         LedgerUnavailableError: If the ledger does not answer.
     """
-    clock = SystemClock()
+    clock, measures = SystemClock(), Measures()
+    listener = measures.listening(listener)
     offers = LedgerOffers()
     adapters = build_engines(settings, offers)
     # Opened last: a refusal above leaves nothing open.
@@ -108,7 +112,7 @@ def build(
     live = LiveWorkers(ledger, clock)
     router = Router(settings.engine_names, tuple(settings.disabled), engines, live)
     offerer = Offerer(
-        *(ledger, engines, keys, TryLog(ledger)),
+        *(ledger, engines, keys, TryLog(ledger, measures)),
         clock=clock,
         listener=listener,
         budget=settings.dispatch_budget,
@@ -119,10 +123,11 @@ def build(
     rescuer = Rescuer(ledger, router, offerer, listener=listener, looks_every=looks_every)
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     guards = RouteGuards(ledger, router, clock=clock, listener=listener)
-    maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards)
+    notes = ActivityNotes(ledger, engines, clock)
+    maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards, notes=notes)
     return App(
         *(settings, clock, listener, ledger, keys, engines, router),
-        *(dispatcher, maintenance, offers),
+        *(dispatcher, maintenance, offers, measures),
     )
 
 

@@ -65,7 +65,7 @@ class Dispatcher(Control):
         self._ids = ids
         self._offerer = offerer
         self._clock = offerer.clock
-        self._recorder = Recorder(ledger, router, listener)
+        self._recorder = Recorder(ledger, router, listener, offerer.measures)
         self._pickups = Pickups(ledger, router, offerer)
         self._within = CallerTransactionDispatch(
             ledger, self._recorder, offerer, hand_over=self._hand_over
@@ -91,6 +91,7 @@ class Dispatcher(Control):
             LedgerUnavailableError: The ledger did not answer; the job may not have been stored. A
                 broker's failure never raises: a committed job is accepted (I1).
         """
+        started = self._clock.steady()
         new = new_job(job, payload, options, self._clock, ids=self._ids)
         deadline = self._offerer.deadline(options.get("budget"))
         if options.get("session") is not None:
@@ -98,8 +99,8 @@ class Dispatcher(Control):
         queue = queue_of(job, options)
         route = self._recorder.route(new)
         settled = self._recorder.settle(job, new, route, options)
+        self._recorder.emit(settled)
         if settled.disposition != "existing":
-            self._recorder.emit(settled)
             self._offerer.note(settled.record.id, route.skipped)
             with suppress(LedgerError):
                 # The job is committed; a ledger that fails now costs time only (I1).
@@ -107,6 +108,7 @@ class Dispatcher(Control):
                 if options.get("confirm") == "pickup":
                     record = self._pickups.confirm(record, queue)
                 settled = replace(settled, record=record)
+        self._offerer.measure(queue, self._clock.steady() - started)
         return JobHandle(
             settled.record, job, self._ledger, self._clock, disposition=settled.disposition
         )

@@ -236,6 +236,8 @@ def concluded_event(
     detail: dict[str, object] = {"state": str(state)}
     if elapsed is not None:
         detail["duration_s"] = round(elapsed, 4)
+        if state.is_terminal and claim.age is not None:
+            detail["latency_s"] = round(claim.age.total_seconds() + elapsed, 4)
     if conclusion.reason:
         detail["reason"] = conclusion.reason
     if conclusion.error is not None:

@@ -7,10 +7,14 @@ from failsoft.ledger.database.database import Database
 from failsoft.ledger.ledger_id import SqlIdentity
 from failsoft.ledger.roles.attempts import SqlAttempts
 from failsoft.ledger.roles.caller_transaction import SqlTransactional
+from failsoft.ledger.roles.console.activity import SqlActivity
+from failsoft.ledger.roles.console.bulks import SqlBulkActions
+from failsoft.ledger.roles.console.stories import SqlJobStories
 from failsoft.ledger.roles.dispatch import SqlRecording
 from failsoft.ledger.roles.engine_switches import SqlEngineSwitches
 from failsoft.ledger.roles.flow import SqlFlow
 from failsoft.ledger.roles.keys import SqlKeys
+from failsoft.ledger.roles.measures import SqlMeasures
 from failsoft.ledger.roles.offered import SqlOffered
 from failsoft.ledger.roles.offers import SqlOffers
 from failsoft.ledger.roles.pauses import SqlPauses
@@ -50,6 +54,10 @@ class SqlLedger(
     SqlRoutes,
     SqlKeys,
     SqlOutbox,
+    SqlMeasures,
+    SqlActivity,
+    SqlJobStories,
+    SqlBulkActions,
     SqlIdentity,
 ):
     """Every role of the ledger on one database, SQLite or PostgreSQL.

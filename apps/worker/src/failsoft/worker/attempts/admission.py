@@ -105,7 +105,10 @@ class Admission:
         if claim is None:
             self._emit("message.refused", message, reason="stale")
         else:
-            self._emit("job.claim", message, claim.name, attempt=claim.attempt, worker=claim.worker)
+            detail: dict[str, object] = {"attempt": claim.attempt, "worker": claim.worker}
+            if claim.waited is not None:
+                detail["waited_s"] = round(claim.waited.total_seconds(), 4)
+            self._emit("job.claim", message, claim.name, **detail)
         return claim
 
     def reject(self, error: MessageRejectedError) -> None:

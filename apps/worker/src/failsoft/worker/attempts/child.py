@@ -3,6 +3,7 @@
 import os
 import signal
 import traceback
+from contextlib import suppress
 from contextvars import Context
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -12,7 +13,9 @@ from failsoft.job_engine.attempt.interrupts import Released
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.attempt.own_process import flush_standard_streams
 from failsoft.job_engine.clock import SystemClock
+from failsoft.job_engine.errors import LedgerError
 from failsoft.job_engine.executor import Executor
+from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.records.job import Claim, Conclusion
 from failsoft.ledger import SqlLedger
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
@@ -71,7 +74,13 @@ def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> Non
     configure_logs(settings, engines=())
     ledger = SqlLedger(open_database(settings, ALONE))
     catalogue = load_catalogue(settings)
-    executor = Executor(ledger, catalogue, SystemClock(), log_event, unrecorded=unrecorded)
+    measures = Measures()
+    listener = measures.listening(log_event)
+    executor = Executor(ledger, catalogue, SystemClock(), listener, unrecorded=unrecorded)
     guard_forks()
     with bound_to(mine):
         executor.run(mine, lease)
+    measured = measures.take()
+    if measured is not None:
+        with suppress(LedgerError):
+            ledger.add_measures(measured)

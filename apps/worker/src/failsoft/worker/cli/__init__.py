@@ -31,10 +31,12 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         ),
         "routes": "Share jobs among engines by weights, live; explain where a job goes.",
         "queues": "Show queues; pause and resume them.",
+        "audit": "Show what people did: who, from where, to what, why, and what it came to.",
         "ledger": (
             "Upgrade, verify, copy and prune the ledger, rotate its keys, take over a namespace."
         ),
         "health": "Probe the workers of this host, by what they report; for containers.",
+        "exporter": "Serve the figures of the ledger to Prometheus.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "dev": "Run servers, a ledger and workers, all in this folder.",
         "demo": "Kill an engine's host during the work, and check that every job is carried on.",

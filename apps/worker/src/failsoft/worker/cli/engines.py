@@ -6,15 +6,14 @@ from datetime import timedelta
 
 import click
 
-from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.job_engine.errors import OptionInvalidError
-from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.engine_switch import DisabledEngine, EngineLoad
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.validation import Expect
+from failsoft.worker.cli.acting import acting
 from failsoft.worker.cli.engine_kit.conformance import test_command
 from failsoft.worker.cli.engine_kit.scaffold import new_command
 from failsoft.worker.cli.engine_plugins import list_command, prepare_command
@@ -23,6 +22,7 @@ from failsoft.worker.cli.output import answer, counted, print_json, print_table,
 from failsoft.worker.cli.resources import loaded_catalogue, opened_app, opened_ledger
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.exit_codes import UNAVAILABLE
+from failsoft.worker.probes import probed
 
 _OF_OTHERS = EngineHealth(healthy=False, detail="not probed: not in FAILSOFT_ENGINES here")
 
@@ -59,7 +59,8 @@ def disable_command(*, name: str, reason: str, as_json: bool) -> None:
     settings = load_settings()
     ledger = opened_ledger(settings)
     _expect_known(name, _known(settings, ledger))
-    holds = ledger.disable_engine(DisabledEngine(name, actor(), reason))
+    with acting(ledger, "disable", ("engine", name), reason):
+        holds = ledger.disable_engine(DisabledEngine(name, actor(), reason))
     answer(holds, str(holds), "yellow", as_json=as_json)
     if not as_json:
         _warn_if_none_is_left(settings, ledger)
@@ -125,7 +126,8 @@ def pause_command(*, name: str, reason: str, as_json: bool) -> None:
     settings = load_settings()
     ledger = opened_ledger(settings)
     _expect_known(name, _known(settings, ledger))
-    holds = ledger.pause(Pause("engine", name, actor(), reason))
+    with acting(ledger, "pause", ("engine", name), reason):
+        holds = ledger.pause(Pause("engine", name, actor(), reason))
     answer(holds, str(holds), "yellow", as_json=as_json)
     if not as_json:
         _warn_if_none_is_left(settings, ledger)
@@ -139,7 +141,10 @@ def resume_command(*, name: str, as_json: bool) -> None:
     settings = load_settings()
     ledger = opened_ledger(settings)
     _expect_known(name, [*_known(settings, ledger), *_disabled(settings, ledger)])
-    was_paused, was_disabled = ledger.unpause("engine", name), ledger.enable_engine(name)
+    with acting(ledger, "resume", ("engine", name)):
+        was_paused = ledger.unpause("engine", name)
+    with acting(ledger, "enable", ("engine", name)):
+        was_disabled = ledger.enable_engine(name)
     change = "gets offers again" if was_paused or was_disabled else "was not paused or disabled"
     found = {"name": name, "was_paused": was_paused, "was_disabled": was_disabled}
     answer(found, f"engine {name} {change}", "green", as_json=as_json)
@@ -165,7 +170,7 @@ def _show(*, as_json: bool) -> None:
     app = opened_app(settings)
     live = app.ledger.live_workers()
     disabled = _disabled(settings, app.ledger)
-    found = [_row(engine, queue, health, live) for engine, queue, health in _probed(app.engines)]
+    found = [_row(engine, queue, health, live) for engine, queue, health in probed(app.engines)]
     found += [
         _row(*each, _OF_OTHERS, live) for each in _served_by_others(settings.engine_names, live)
     ]
@@ -199,16 +204,6 @@ def _disabled(settings: Settings, ledger: Ledger) -> Mapping[str, str]:
 
 def _by_setting(name: str, variable: str) -> str:
     return f"engine {name} disabled by {variable}, for processes with this environment"
-
-
-def _probed(engines: EngineSet) -> Iterator[tuple[str, str, EngineHealth]]:
-    for engine in engines:
-        health = EngineHealth(healthy=True, detail="")
-        for queue in declared_queues().values():
-            # An engine that is away is probed once, not once for each queue.
-            is_away = not (health.healthy or health.is_refused)
-            health = health if is_away else engines.probe(engine, queue)
-            yield engine, queue.name, health
 
 
 def _served_by_others(

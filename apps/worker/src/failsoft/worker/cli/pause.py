@@ -11,10 +11,13 @@ from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.records.pauses import Pausable, Pause
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.ledger import SqlLedger
+from failsoft.worker.cli.acting import acting
 from failsoft.worker.cli.options import Option, actor, json_option, reason_option
 from failsoft.worker.cli.output import answer
 from failsoft.worker.cli.resources import loaded_catalogue, opened_ledger
 from failsoft.worker.configuration.settings import Settings, load_settings
+
+_TARGETS: dict[Pausable, str] = {"queue": "queue", "job": "definition", "engine": "engine"}
 
 anyway_option: Option = click.option(
     "--anyway", is_flag=True, help="Also a name that is unknown here, as of a job to be deployed."
@@ -31,7 +34,8 @@ def pause_command(kind: Pausable, known: str) -> click.Command:
     @json_option
     def pause(*, name: str, reason: str, anyway: bool, as_json: bool) -> None:
         ledger = _ledger_that_knows(kind, name, anyway=anyway)
-        holds = ledger.pause(Pause(kind, name, actor(), reason))
+        with acting(ledger, "pause", (_TARGETS[kind], name), reason):
+            holds = ledger.pause(Pause(kind, name, actor(), reason))
         answer(holds, str(holds), "yellow", as_json=as_json)
 
     return pause
@@ -46,7 +50,8 @@ def resume_command(kind: Pausable, known: str) -> click.Command:
     @json_option
     def resume(*, name: str, anyway: bool, as_json: bool) -> None:
         ledger = _ledger_that_knows(kind, name, anyway=anyway)
-        was_paused = ledger.unpause(kind, name)
+        with acting(ledger, "resume", (_TARGETS[kind], name)):
+            was_paused = ledger.unpause(kind, name)
         found = {"kind": kind, "name": name, "was_paused": was_paused}
         change = "goes on" if was_paused else "was not paused"
         answer(found, f"{kind} {name} {change}", "green", as_json=as_json)

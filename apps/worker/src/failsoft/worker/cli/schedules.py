@@ -7,6 +7,7 @@ import click
 
 from failsoft.dispatcher import Schedules
 from failsoft.job_engine.records.schedules import ScheduleRecord
+from failsoft.worker.cli.acting import acting
 from failsoft.worker.cli.options import json_option
 from failsoft.worker.cli.output import answer, counted, plain, print_json, print_table
 from failsoft.worker.cli.resources import loaded_catalogue, opened_app
@@ -15,6 +16,14 @@ from failsoft.worker.configuration.settings import load_settings
 
 def _schedules() -> Schedules:
     return opened_app(load_settings()).dispatcher.schedules()
+
+
+def _changed(name: str, action: str) -> ScheduleRecord:
+    app = opened_app(load_settings())
+    change = getattr(app.dispatcher.schedules(), action)
+    with acting(app.ledger, action, ("schedule", name)):
+        record: ScheduleRecord = change(name)
+    return record
 
 
 @click.group()
@@ -37,7 +46,7 @@ def list_command(*, as_json: bool) -> None:
 @json_option
 def pause(name: str, *, as_json: bool) -> None:
     """Fire no tick of a schedule until it is resumed."""
-    _print([_schedules().pause(name)], as_json=as_json)
+    _print([_changed(name, "pause")], as_json=as_json)
 
 
 @schedules.command("resume")
@@ -45,7 +54,7 @@ def pause(name: str, *, as_json: bool) -> None:
 @json_option
 def resume(name: str, *, as_json: bool) -> None:
     """Go on with the next tick; those that passed meanwhile do not fire."""
-    _print([_schedules().resume(name)], as_json=as_json)
+    _print([_changed(name, "resume")], as_json=as_json)
 
 
 @schedules.command("trigger")
@@ -55,8 +64,9 @@ def trigger(name: str, *, as_json: bool) -> None:
     """Dispatch the job of a schedule now, besides its ticks."""
     settings = load_settings()
     definition = loaded_catalogue(settings).get(name)
-    dispatcher = opened_app(settings).dispatcher
-    handle = dispatcher.schedules().trigger(definition)
+    app = opened_app(settings)
+    with acting(app.ledger, "trigger", ("schedule", name)):
+        handle = app.dispatcher.schedules().trigger(definition)
     answer(handle.dispatched, handle.id, as_json=as_json)
 
 

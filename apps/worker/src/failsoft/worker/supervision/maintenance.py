@@ -49,6 +49,9 @@ class MaintenanceProcess:
         self._stopping = threading.Event()
         self._beats = beats
         self._thread = maintenance_thread(app, self._stopping, beats.serving)
+        self._counts = LoopThread(
+            "measures", at_intervals(app.settings.worker_beat), app.dispatcher.flush
+        )
         self._guard = NamespaceGuard(app.engines, app.settings.engine_names, self._stopping.set)
 
     def run(self) -> None:
@@ -61,8 +64,10 @@ class MaintenanceProcess:
         self._guard.expect_ours()
         self._emit("worker.start")
         self._thread.start()
+        self._counts.start()
         self._stopping.wait()
         self._thread.stop()
+        self._counts.stop()
         self._emit("worker.stop")
 
     def stop(self) -> None:

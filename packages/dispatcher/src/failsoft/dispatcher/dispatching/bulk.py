@@ -194,10 +194,12 @@ class BulkDispatch(Generic[P, R]):
         groups: defaultdict[_Together, list[JobRecord]] = defaultdict(list)
         for each, record in zip(chunk, found, strict=True):
             settled = self._settle(each, record)
-            if settled is not None and settled.disposition != "existing":
-                self._recorder.emit(settled)
-                if settled.record.state is JobState.OFFERED:
-                    groups[self._together(each)].append(settled.record)
+            if settled is None:
+                continue
+            self._recorder.emit(settled)
+            is_new = settled.disposition != "existing"
+            if is_new and settled.record.state is JobState.OFFERED:
+                groups[self._together(each)].append(settled.record)
         with suppress(LedgerError):
             # They are committed; a ledger that fails now costs time only (I1).
             self._carry(groups)

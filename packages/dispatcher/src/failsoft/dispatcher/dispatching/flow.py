@@ -24,6 +24,7 @@ from failsoft.job_engine.errors import (
     OptionInvalidError,
 )
 from failsoft.job_engine.policies.queue import profile_or_default
+from failsoft.job_engine.ports.measures import Series
 from failsoft.job_engine.records.follow_ups import NextJob, follow_ups_from
 from failsoft.job_engine.records.groups import WHOLE, GroupRecord, GroupResult, When, member_id
 from failsoft.job_engine.records.job import JobRecord
@@ -166,12 +167,18 @@ class Flow:
         if not created:
             _accept_existing(jobs, records)
             return records, False
+        self._count(jobs)
         self._offerer.note(records[0].id, route.skipped)
         if records[0].state is JobState.OFFERED:
             with suppress(LedgerError):
                 # The chain is committed; a ledger that fails now costs time only (I1).
                 records[0] = self._offerer.carry(records[0], route.order[1:], queue, deadline)
         return records, created
+
+    def _count(self, jobs: Sequence[NewJob]) -> None:
+        for job in jobs:
+            series = Series("dispatched", job.name, job.queue, labels="created")
+            self._offerer.measures.count(series)
 
     def _handle(self, record: JobRecord, link: AnyLink[Any]) -> JobHandle[Any]:
         return JobHandle(record, link.job, self._ledger, self._clock)

@@ -3,11 +3,14 @@
 from functools import partial
 
 from failsoft.dispatcher.handles.job import HandleLedger, poll
-from failsoft.dispatcher.offering.offerer import Offerer
+from failsoft.dispatcher.offering.offerer import NotTaken, Offerer
 from failsoft.dispatcher.offering.router import Router
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import JobState
+
+#: What has become of an offer that no worker claims in time.
+LATE = NotTaken("not picked up in time", "no_pickup")
 
 
 class Pickups:
@@ -27,7 +30,7 @@ class Pickups:
             if not others:
                 return record
             tried.add(others[0])
-            moved = self._offerer.hand_over(record, others[0], queue, "not picked up in time")
+            moved = self._offerer.hand_over(record, others[0], queue, LATE)
             if moved is not None:
                 record = self._offerer.carry(moved, (), queue)
         return record

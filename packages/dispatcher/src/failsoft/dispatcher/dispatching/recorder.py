@@ -10,8 +10,10 @@ from failsoft.dispatcher.offering.router import Route, Router
 from failsoft.dispatcher.options.options import DispatchOptions, on_duplicate
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.errors import OptionInvalidError
+from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.policies.queue import QueueProfile, queue_profile
 from failsoft.job_engine.policies.uniqueness import UniqueScope
+from failsoft.job_engine.ports.measures import Series
 from failsoft.job_engine.ports.transactional import CallersTransaction
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
@@ -28,10 +30,13 @@ class Recorder:
         router: What orders the engines.
     """
 
-    def __init__(self, ledger: HandleLedger, router: Router, listener: Listener) -> None:
+    def __init__(
+        self, ledger: HandleLedger, router: Router, listener: Listener, measures: Measures
+    ) -> None:
         self._ledger = ledger
         self.router: Router = router
         self._listener = listener
+        self._measures = measures
         self._duplicates = Duplicates(ledger)
 
     def route(self, new: NewJob) -> Route:
@@ -110,8 +115,12 @@ class Recorder:
         return None
 
     def emit(self, settled: Settled) -> None:
-        """Emit the event of a dispatch that changed the ledger."""
+        """Count a dispatch, and emit its event if it changed the ledger."""
         job = settled.record
+        counted = Series("dispatched", job.name, job.queue, labels=settled.disposition)
+        self._measures.count(counted)
+        if settled.disposition == "existing":
+            return
         kind = "job.dispatch" if settled.disposition == "created" else "job.replace"
         self._listener(Event.of(job, kind, state=str(job.state)))
 

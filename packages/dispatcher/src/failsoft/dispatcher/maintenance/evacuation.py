@@ -59,5 +59,6 @@ class Evacuation:
         )
         for move, moved in self._mover.move(profile, moves):
             detail = {"from": engine, "jobs": len(moved), "reason": KNOWN_DEAD}
+            detail |= {"cause": "unavailable"}
             event = Event("engine.evacuated", queue=queue, engine=move.plan.engine, detail=detail)
             self._listener(event)

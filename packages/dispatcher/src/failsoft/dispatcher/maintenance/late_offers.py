@@ -163,7 +163,8 @@ class LateOffers:
     ) -> None:
         self._forget(late)
         for move, moved in self._mover.move(queue, self._moves_of(late, found, queue)):
-            detail = {"from": late[0].engine, "reason": move.plan.reason}
+            cause = "overflow" if found is PickupFinding.OVERFLOWS else "no_pickup"
+            detail = {"from": late[0].engine, "reason": move.plan.reason, "cause": cause}
             for job in moved:
                 self._listener(Event.of(job, "job.reoffer", **detail))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from failsoft.dispatcher.maintenance.activity import ActivityNotes
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
 from failsoft.dispatcher.maintenance.route_guards import RouteGuards
@@ -12,7 +13,8 @@ from failsoft.dispatcher.offering.engines import EngineSet
 class Maintenance:
     """One look at the engines, the jobs, the schedules and the routes.
 
-    Without `cron` no schedule is fired, without `guards` no share of a route is judged.
+    Without `cron` no schedule is fired, without `guards` no share of a route is judged, without
+    `notes` neither breakers nor figures are noted.
     """
 
     def __init__(
@@ -23,12 +25,14 @@ class Maintenance:
         cron: CronScheduler | None = None,
         *,
         guards: RouteGuards | None = None,
+        notes: ActivityNotes | None = None,
     ) -> None:
         self._engines = engines
         self._stager = stager
         self._rescuer = rescuer
         self._cron = cron
         self._guards = guards
+        self._notes = notes
 
     def tick(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Look once, and go on while a full batch was due.
@@ -37,6 +41,8 @@ class Maintenance:
             LedgerError: The ledger could not be read; look again later.
         """
         self._engines.check()
+        if self._notes is not None:
+            self._notes.tick()
         self._rescuer.tick()
         if self._cron is not None:
             self._cron.tick()

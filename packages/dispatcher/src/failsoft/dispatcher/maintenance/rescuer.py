@@ -176,6 +176,7 @@ class Rescuer:
         if moved is None:
             return
         detail = {"from": job.engine, "crashes": moved.crashes, "reason": reason}
+        detail |= {"cause": "lease_lost"}
         self._listener(Event.of(moved, "job.recover", **detail))
         if route.order:
             self._carry(moved, order[1:])

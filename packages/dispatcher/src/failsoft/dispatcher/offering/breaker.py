@@ -70,6 +70,13 @@ class Breaker:
         return self._opened_at is not None
 
     @property
+    def open_for(self) -> timedelta:
+        """For how long it has been open; nothing while it is closed."""
+        opened_at = self._opened_at
+        since = 0.0 if opened_at is None else self._clock.steady() - opened_at
+        return timedelta(seconds=since)
+
+    @property
     def is_confirmed(self) -> bool:
         """Whether it is open, and the last probe failed, some time after the first failure."""
         return self.is_open and self._is_confirmed

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple, Self
 
 from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.dispatcher.offering.try_log import TryLog
@@ -14,6 +15,7 @@ from failsoft.job_engine.errors import (
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.ports.clock import PARK_MOST
 from failsoft.job_engine.ports.ledger import OfferLedger
+from failsoft.job_engine.ports.measures import Series
 from failsoft.job_engine.records.job import DispatchTry, JobRecord, TryOutcome
 from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.records.new_job import OfferPlan
@@ -27,12 +29,30 @@ A_JOB_MORE = timedelta(milliseconds=10)
 PARK_FIRST = timedelta(seconds=1)
 
 
+class NotTaken(NamedTuple):
+    """Why an engine has not taken a job, or has not got it begun.
+
+    Attributes:
+        reason: In words, for the history.
+        cause: `refused`, `unavailable`, `unknown` or `no_pickup`.
+    """
+
+    reason: str
+    cause: str
+
+    @classmethod
+    def of(cls, error: EngineError) -> Self:
+        """Return what an error of an offer means."""
+        return cls(str(error) or repr(error), str(_outcome(error)))
+
+
 class Offerer:
     """Offer a job through the engines; the dispatcher, the rescuer and the stager share it.
 
     Attributes:
         engines: The engines of this process.
         clock: Where time comes from.
+        measures: What this process counts.
     """
 
     def __init__(
@@ -48,6 +68,7 @@ class Offerer:
     ) -> None:
         self.engines = engines
         self.clock = clock
+        self.measures = tries.measures
         self._ledger = ledger
         self._keys = keys
         self._tries = tries
@@ -66,6 +87,16 @@ class Offerer:
     def flush(self) -> None:
         """Write the outcomes of earlier offers to the ledger."""
         self._tries.flush()
+
+    def measure(self, queue: QueueProfile, elapsed: float) -> None:
+        """Count how long a dispatch has taken, and have what was counted written soon.
+
+        Args:
+            queue: The job's queue.
+            elapsed: In seconds.
+        """
+        self.measures.observe(Series("dispatch", queue=queue.name), elapsed)
+        self._tries.wake()
 
     def carry(
         self,
@@ -88,10 +119,10 @@ class Offerer:
             claimed or cancelled meanwhile; then it is returned as it was.
         """
         rest, deadline = list(then), deadline or self.deadline()
-        while (reason := self._offer(job, queue, deadline.share(1 + len(rest)))) is not None:
+        while (why := self._offer(job, queue, deadline.share(1 + len(rest)))) is not None:
             if not rest:
-                return self.park(job, reason) or job
-            moved = self.hand_over(job, rest.pop(0), queue, reason)
+                return self.park(job, why.reason) or job
+            moved = self.hand_over(job, rest.pop(0), queue, why)
             if moved is None:
                 return job
             job = moved
@@ -123,7 +154,7 @@ class Offerer:
             failed = [(job, why) for job, why in zip(waiting, reasons, strict=True) if why]
             if not rest:
                 for job, why in failed:
-                    self.park(job, why)
+                    self.park(job, why.reason)
                 return
             engine = rest.pop(0)
             moved = (self.hand_over(job, engine, queue, why) for job, why in failed)
@@ -131,26 +162,27 @@ class Offerer:
 
     def _offer_many(
         self, jobs: Sequence[JobRecord], queue: QueueProfile, deadline: Deadline
-    ) -> list[str]:
-        """Offer once; return why each was not taken, or nothing for those that were."""
+    ) -> list[NotTaken | None]:
+        """Offer once; return why each was not taken, or None for those that were."""
         engine, started = str(jobs[0].engine), self.clock.steady()
         messages = [self._keys.sign(job.id, job.epoch, engine) for job in jobs]
-        reasons = list[str]()
+        reasons = list[NotTaken | None]()
         for job, error in zip(
             jobs, self.engines.offer_many(engine, messages, queue, deadline), strict=True
         ):
             outcome = TryOutcome.ACCEPTED if error is None else _outcome(error)
-            reasons.append("" if error is None else str(error) or repr(error))
-            self._note(job, outcome, reasons[-1], started)
+            why = None if error is None else NotTaken.of(error)
+            reasons.append(why)
+            self._note(job, outcome, why.reason if why else "", started)
         return reasons
 
     def hand_over(
-        self, job: JobRecord, engine: str, queue: QueueProfile, reason: str
+        self, job: JobRecord, engine: str, queue: QueueProfile, why: NotTaken
     ) -> JobRecord | None:
         """Make the job another engine's with a new epoch; None if it changed meanwhile."""
-        moved = self._ledger.offer(job, OfferPlan(engine, queue.pickup, reason))
+        moved = self._ledger.offer(job, OfferPlan(engine, queue.pickup, why.reason))
         if moved is not None:
-            detail = {"from": job.engine, "reason": reason}
+            detail = {"from": job.engine, "reason": why.reason, "cause": why.cause}
             self._listener(Event.of(moved, "job.offered", **detail))
         return moved
 
@@ -169,7 +201,7 @@ class Offerer:
             self._listener(Event.of(parked, "job.park", reason=reason))
         return parked
 
-    def _offer(self, job: JobRecord, queue: QueueProfile, deadline: Deadline) -> str | None:
+    def _offer(self, job: JobRecord, queue: QueueProfile, deadline: Deadline) -> NotTaken | None:
         """Offer once; return why it was not taken, or None if it was."""
         assert job.engine is not None  # noqa: S101 - an offered job has an engine
         message = self._keys.sign(job.id, job.epoch, job.engine)
@@ -178,7 +210,7 @@ class Offerer:
             self.engines.offer(job.engine, message, queue, deadline)
         except EngineError as error:
             self._note(job, _outcome(error), str(error), started)
-            return str(error)
+            return NotTaken.of(error)
         self._note(job, TryOutcome.ACCEPTED, "", started)
         return None
 

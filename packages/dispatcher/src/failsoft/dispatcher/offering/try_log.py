@@ -10,7 +10,9 @@ import os
 import threading
 
 from failsoft.job_engine.errors import LedgerError
+from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.ports.ledger import OfferLedger
+from failsoft.job_engine.ports.measures import Series
 from failsoft.job_engine.records.job import DispatchTry
 
 #: How long tries are collected before they are written together, in seconds: a dispatch that comes
@@ -21,9 +23,18 @@ AT_ONCE = 500
 
 
 class TryLog:
-    """Collect the outcomes of offers and write them in the background, or at once."""
+    """Collect the outcomes of offers and write them in the background, or at once.
 
-    def __init__(self, ledger: OfferLedger, *, background: bool = True) -> None:
+    What the process has counted is written with them.
+
+    Attributes:
+        measures: What the process counts.
+    """
+
+    def __init__(
+        self, ledger: OfferLedger, measures: Measures | None = None, *, background: bool = True
+    ) -> None:
+        self.measures = Measures() if measures is None else measures
         self._ledger = ledger
         self._background = background
         self._waiting: list[tuple[str, DispatchTry]] = []
@@ -34,10 +45,16 @@ class TryLog:
 
     def add(self, job_id: str, attempt: DispatchTry) -> None:
         """Note the outcome of one offer."""
-        if self._pid != os.getpid():
-            self._reset()
+        self._count(attempt)
+        self._own()
         with self._lock:
             self._waiting.append((job_id, attempt))
+        self.wake()
+
+    def wake(self) -> None:
+        """Write soon what is collected, and what the process has counted."""
+        self._own()
+        with self._lock:
             start = self._background and not self._writing
             self._writing = self._writing or start
         if start:
@@ -48,17 +65,26 @@ class TryLog:
     def flush(self) -> None:
         """Write what was collected, and wait for what is being written.
 
-        If the ledger is away, the outcomes are lost, and the jobs are not.
+        If the ledger is away, the outcomes are lost, and the jobs are not; what was counted is
+        written later.
         """
-        if self._pid != os.getpid():
-            self._reset()
+        self._own()
         # So that closing the ledger after this takes no connection from a thread that writes.
         with self._writes, contextlib.suppress(LedgerError):
             with self._lock:
                 waiting = self._waiting
                 self._waiting = []
-            for first in range(0, len(waiting), AT_ONCE):
+            measured = self.measures.take()
+            self._ledger.note_tries(waiting[:AT_ONCE], measured)
+            self.measures.written(measured)
+            for first in range(AT_ONCE, len(waiting), AT_ONCE):
                 self._ledger.note_tries(waiting[first : first + AT_ONCE])
+
+    def _count(self, attempt: DispatchTry) -> None:
+        stage, outcome, engine = attempt.stage, attempt.outcome, attempt.engine
+        self.measures.count(Series("tries", engine=engine, labels=f"{stage}/{outcome}"))
+        if stage == "offer":
+            self.measures.observe(Series("offer", engine=engine, labels=outcome), attempt.elapsed)
 
     def _write(self) -> None:
         more = True
@@ -68,6 +94,10 @@ class TryLog:
             with self._lock:
                 more = bool(self._waiting)
                 self._writing = more
+
+    def _own(self) -> None:
+        if self._pid != os.getpid():
+            self._reset()
 
     def _reset(self) -> None:
         self._pid = os.getpid()

@@ -12,12 +12,14 @@ from typing import Any, Protocol, Unpack
 from failsoft.job_engine.policies.limits import Limits, LimitUse
 from failsoft.job_engine.ports.bulk import BulkLedger
 from failsoft.job_engine.ports.clock import ClockLedger
+from failsoft.job_engine.ports.console import ConsoleLedger
 from failsoft.job_engine.ports.control import ControlLedger
 from failsoft.job_engine.ports.expiry import ExpiryLedger
 from failsoft.job_engine.ports.flow import FlowLedger
 from failsoft.job_engine.ports.hand_over import HandOverLedger
 from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.ports.keys import KeyLedger
+from failsoft.job_engine.ports.measures import Batch, MeasureLedger
 from failsoft.job_engine.ports.offered import OfferedLedger
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.ports.routes import RouteLedger
@@ -182,8 +184,15 @@ class OfferLedger(Protocol):
         """
         ...
 
-    def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
-        """Keep what became of offers: pairs of job id and try; repeating it is harmless."""
+    def note_tries(
+        self, tries: Sequence[tuple[str, DispatchTry]], measured: Batch | None = None
+    ) -> None:
+        """Keep what became of offers: pairs of job id and try; repeating it is harmless.
+
+        Args:
+            tries: Pairs of job id and try.
+            measured: What the process has counted; added in the same transaction.
+        """
         ...
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
@@ -310,8 +319,8 @@ class WorkerLedger(Protocol):
     A beat from ahead of that clock is taken for as old as the first look that finds it.
     """
 
-    def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
-        """Record that a worker process lives."""
+    def beat(self, worker: WorkerRecord, ttl: timedelta, measured: Batch | None = None) -> None:
+        """Record that a worker process lives, and add what it has counted."""
         ...
 
     def retire(self, boot_id: str) -> None:
@@ -355,6 +364,8 @@ class Ledger(
     KeyLedger,
     ScheduleLedger,
     FlowLedger,
+    MeasureLedger,
+    ConsoleLedger,
     Protocol,
 ):
     """The whole ledger: the only authority over every job."""

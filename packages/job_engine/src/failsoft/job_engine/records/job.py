@@ -1,6 +1,6 @@
 """The values that pass between the executor, the dispatcher and the ledger."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -102,6 +102,8 @@ class Claim:
         lease: How long the authority lasts without renewal.
         depth: How many jobs invoked one another until it came to this one.
         is_limited: Whether the end of the attempt may leave room for another job.
+        age: How long ago the job was recorded when it was claimed; None where not known.
+        waited: How long it was due then; None where not known, and for another attempt.
     """
 
     job_id: str
@@ -121,6 +123,9 @@ class Claim:
     idempotency_root: str | None = None
     version: int = 1
     is_limited: bool = False
+    # No part of the authority: a claim that is read again is the same one.
+    age: timedelta | None = field(default=None, compare=False)
+    waited: timedelta | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,11 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """A finished step: its place in the job and its result as JSON."""
+    """A finished step: its place in the job and its result as JSON.
+
+    Attributes:
+        elapsed: How many seconds it took by the worker's steady clock; None where not known.
+    """
 
     name: str
     seq: int
@@ -163,6 +172,7 @@ class StepRecord:
     result: str
     epoch: int = 0
     recorded_at: datetime | None = None
+    elapsed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +260,27 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """What a worker process says of itself with each beat; a process of before says nothing.
+
+    Attributes:
+        version: The release of Failsoft that it runs.
+        python: The version of Python.
+        jobs: How many definitions it has.
+        busy: How many attempts it runs now.
+        rss_kb: How much memory it has, in KiB; 0 where that is not known.
+        breakers: The engines whose breakers are open in it.
+    """
+
+    version: str = ""
+    python: str = ""
+    jobs: int = 0
+    busy: int = 0
+    rss_kb: int = 0
+    breakers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerRecord:
     """A worker process, known by its boot id and not by its host name.
 
@@ -271,6 +302,7 @@ class WorkerRecord:
     machine: str = ""
     birth: str = ""
     live_until: datetime | None = None
+    info: WorkerInfo = WorkerInfo()
 
 
 class CancelOutcome(StrEnum):

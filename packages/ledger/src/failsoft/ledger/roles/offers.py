@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from failsoft.job_engine.errors import JobNotFoundError
+from failsoft.job_engine.ports.measures import Batch
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import CancelOutcome, DispatchTry, JobRecord
 from failsoft.job_engine.records.new_job import OfferPlan
@@ -24,7 +25,7 @@ from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
-from failsoft.ledger.transitions import apply, compare_and_set, limits
+from failsoft.ledger.transitions import apply, compare_and_set, limits, measures
 from failsoft.ledger.transitions.apply import After, Cause, Change
 from failsoft.ledger.transitions.consequences import invoked_jobs
 from failsoft.ledger.transitions.insert_many import insert_tries
@@ -67,15 +68,24 @@ class SqlOffers(SqlRole):
         """Look at a waiting job again after `span`: an offer, or one that is due."""
         self._database.write(lambda c: apply.postpone(c, seen, span, missed=missed), "postpone")
 
-    def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
-        """Keep what became of offers: pairs of job id and try."""
-        if tries:
-            values = [_noted(job_id, attempt) for job_id, attempt in tries]
-            self._database.write(lambda connection: insert_tries(connection, values))
+    def note_tries(
+        self, tries: Sequence[tuple[str, DispatchTry]], measured: Batch | None = None
+    ) -> None:
+        """Keep what became of offers: pairs of job id and try; and what the process has counted."""
+        values = [_noted(job_id, attempt) for job_id, attempt in tries]
+
+        def work(connection: Connection) -> None:
+            if values:
+                insert_tries(connection, values)
+            if measured is not None:
+                measures.add(connection, measured)
+
+        if values or measured is not None:
+            self._database.write(work)
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
         """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""
-        return self._database.write(lambda connection: _cancel(connection, job_id, actor), "cancel")
+        return self._database.write(lambda connection: cancel(connection, job_id, actor), "cancel")
 
     def _change(
         self,
@@ -99,7 +109,12 @@ class SqlOffers(SqlRole):
         return None if row is None else rows.job_record(row)
 
 
-def _cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:
+def cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:
+    """Cancel a job that waits, or ask the attempt that runs it to stop, in a transaction.
+
+    Raises:
+        JobNotFoundError: If there is no such job.
+    """
     invoked_jobs.lock_awaited(connection, job_id)
     while True:
         if apply.cancel(connection, job_id, actor) is not None:

@@ -100,6 +100,8 @@ jobs: Table = Table(
     Column("version", Integer, nullable=False, server_default=text("1")),
     # Its first events; NULL where all of them are rows of their own (see `packed_events`).
     Column("history", Text),
+    # The trace that its dispatch belongs to, as W3C Trace Context has it: JSON.
+    Column("trace_context", Text),
     **CLUSTERED,
 )
 
@@ -156,7 +158,8 @@ _partial(
 _partial("awaiting", "awaits IS NOT NULL", "awaits")
 _partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
 _partial("retry_of", "retry_of IS NOT NULL", "retry_of")
-_partial("due", "state = 'scheduled'", "run_at")
+#: What is due, and whose that is.
+_partial("due_of", "state = 'scheduled'", "run_at", "state", "queue", "engine")
 #: For a scheduler: however many jobs are due, the first of each priority are found at once.
 UNLIMITED = "state = 'scheduled' AND concurrency_key IS NULL AND rate_key IS NULL"
 _partial("by_priority", UNLIMITED, "priority", "run_at", "queue", "name")
@@ -168,6 +171,8 @@ for _state in ("scheduled", "offered", "running", "held", "failed", "cancelled")
         *("created_at", "state", "queue", "name", "engine"),
     )
 _partial("dead", "state = 'failed'", "finished_at", "state", "queue", "name")
+_partial("stopped", "state = 'cancelled'", "finished_at", "state", "queue", "name")
+_partial("of_parent", "parent_id IS NOT NULL", "parent_id")
 _partial("tagged", "tags <> '[]'", "created_at")
 #: Whether a job is open and may run on some engines only.
 IS_PINNED = "engines <> '[]' AND finished_at IS NULL"

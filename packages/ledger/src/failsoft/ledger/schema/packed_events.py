@@ -75,6 +75,11 @@ _STATES: Mapping[JobState, str] = {
 _KIND_OF: Mapping[str, str] = {letter: kind for kind, letter in _KINDS.items()}
 _STATE_OF = {letter: state for state, letter in _STATES.items()}
 
+#: Whether a job was offered to an engine when it was recorded; NULL where that is not in its row.
+OFFERED_AT_ONCE: ColumnElement[bool] = jobs.c.history.like(
+    f'[1,0,1,"{_STATES[JobState.OFFERED]}{_KINDS[DISPATCH]}"%'
+)
+
 #: One encoder: `json.dumps` makes one at each call that names separators.
 _in_short = json.JSONEncoder(separators=(",", ":")).encode
 

@@ -41,16 +41,19 @@ class By:
         return at >= bound if self.newest else at <= bound
 
 
-def distinct(column: ColumnElement[Any], *here: ColumnElement[bool] | TextClause) -> CTE:
+def distinct(
+    column: ColumnElement[Any], *here: ColumnElement[bool] | TextClause, name: str = ""
+) -> CTE:
     """Select the values of a column as `value`, and NULL after the last.
 
     Args:
         column: The column.
         here: Which rows. An index must hold just those, or begin with what they compare, and go
             on with the column.
+        name: What tells it from others of the same column in one statement.
     """
     smallest = select(func.min(column).label("value")).where(*here)
-    found = smallest.cte(f"each_{column.key}", recursive=True)
+    found = smallest.cte(f"each_{column.key}{name}", recursive=True)
     following = select(func.min(column)).where(*here, column > found.c.value).scalar_subquery()
     return found.union_all(select(following).where(found.c.value.is_not(None)))
 

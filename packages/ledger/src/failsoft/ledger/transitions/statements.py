@@ -47,7 +47,7 @@ _CLAIMED = tuple(
     for n in (
         *("id", "name", "queue", "engine", "state", "epoch", "events", "claim_id", "payload"),
         *("claims", "errors", "crashes", "releases", "lease_us", "depth"),
-        *("idempotency_root", "version"),
+        *("idempotency_root", "version", "created_at", "lease_until"),
         *LIMIT_COLUMNS,
     )
 )
@@ -128,7 +128,7 @@ def _typed(name: str, value: object) -> ColumnElement[Any]:
 @lru_cache
 def insert_step(dialect: str) -> AnyInsert:
     """Insert a step unless it is recorded."""
-    given = ("job_id", "name", "seq", "kind", "result", "epoch")
+    given = ("job_id", "name", "seq", "kind", "result", "epoch", "elapsed_us")
     values: dict[str, Any] = {name: bindparam(name) for name in given} | {"recorded_at": now_us()}
     return insert_into(dialect, steps).values(values).on_conflict_do_nothing()
 
@@ -156,9 +156,15 @@ def replace_step(job: ColumnElement[str], before: StepKind, after: StepKind) -> 
     )
 
 
+def settle_step(job: ColumnElement[str]) -> Update:
+    """Replace the intent of a `once` step of a job by its result."""
+    replaced = replace_step(job, StepKind.INTENT, StepKind.ONCE)
+    return replaced.values(elapsed_us=bindparam("to_elapsed_us", type_=steps.c.elapsed_us.type))
+
+
 _AT_JOB: ColumnElement[str] = bindparam("at_job")
 #: The intent of a `once` step by its result (rule 10).
-SETTLE_STEP = replace_step(_AT_JOB, StepKind.INTENT, StepKind.ONCE)
+SETTLE_STEP = settle_step(_AT_JOB)
 #: What a step waits for by the answer.
 ANSWER_STEP = replace_step(_AT_JOB, StepKind.WAIT, StepKind.ANSWERED)
 
@@ -238,6 +244,8 @@ def compare_and_set_with(
     packed = given("packed", type_=Text())
     changes["history"] = packed_events.appended(changes.get("epoch", jobs.c.epoch), packed)
     wanted = (*_wanted(transition), _IS_PACKED)
+    if transition is CLAIM:
+        wanted = (*wanted, packed_events.OFFERED_AT_ONCE.label("offered_at_once"))
     return update(jobs).where(*conditions).values(changes).returning(*wanted)
 
 
@@ -256,7 +264,7 @@ def _type_of(name: str, spans: frozenset[str]) -> TypeEngine[Any]:
 
 
 def _wanted(transition: Transition) -> Sequence[Column[Any]]:
-    # An attempt needs little of the row, and no times; all others go on with the whole job.
+    # An attempt needs little of the row; all others go on with the whole job.
     if transition is CLAIM:
         return _CLAIMED
     return _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)

@@ -7,16 +7,19 @@ from typing import Any
 from sqlalchemy import Connection, Delete, bindparam, delete, insert, select, update
 
 from failsoft.job_engine.ports.clock import SLACK
+from failsoft.job_engine.ports.measures import Batch
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.tables import workers
+from failsoft.ledger.transitions import measures
 from failsoft.ledger.upkeep import clock_repair
 
 _IDENTITY = ("boot_id", "engine", "queue", "host", "pid", "slots", "machine", "birth")
-_ALIVE = {
+_ALIVE: dict[str, Any] = {
+    "info": bindparam("info", type_=workers.c.info.type),
     "seen_at": now_us(),
     "live_until": now_us() + bindparam("ttl", type_=workers.c.live_until.type),
 }
@@ -42,14 +45,16 @@ _FORGET_AFTER = timedelta(hours=1)
 class SqlWorkers(SqlRole):
     """`WorkerLedger` on SQL."""
 
-    def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
-        """Record that a worker process lives, for `ttl` from now."""
+    def beat(self, worker: WorkerRecord, ttl: timedelta, measured: Batch | None = None) -> None:
+        """Record that a worker process lives, for `ttl` from now, and what it has counted."""
 
         def work(connection: Connection) -> None:
-            alive = {"ttl": microseconds(ttl)}
+            alive = {"ttl": microseconds(ttl), "info": rows.worker_info(worker.info)}
             if connection.execute(_UPDATE, alive | {"boot": worker.boot_id}).rowcount == 0:
                 connection.execute(_INSERT, alive | _identity(worker))
                 connection.execute(_forget_the_dead())
+            if measured is not None:
+                measures.add(connection, measured)
 
         self._database.write(work)
 

@@ -21,6 +21,9 @@ from failsoft.testing.ledger_suite.attempts.offers import OfferPromises
 from failsoft.testing.ledger_suite.attempts.rescue import RescuePromises
 from failsoft.testing.ledger_suite.attempts.steps import StepPromises
 from failsoft.testing.ledger_suite.attempts.terminal_states import TerminalStatePromises
+from failsoft.testing.ledger_suite.console.activity import ActivityPromises
+from failsoft.testing.ledger_suite.console.bulks import BulkPromises
+from failsoft.testing.ledger_suite.console.lists import JobListPromises
 from failsoft.testing.ledger_suite.control.cancel import CancelPromises
 from failsoft.testing.ledger_suite.control.engine_switches import EngineSwitchPromises
 from failsoft.testing.ledger_suite.control.keys import KeyPromises
@@ -47,6 +50,7 @@ from failsoft.testing.ledger_suite.flow.events import EventPromises
 from failsoft.testing.ledger_suite.flow.follow_ups import FollowUpPromises
 from failsoft.testing.ledger_suite.flow.groups import GroupPromises
 from failsoft.testing.ledger_suite.flow.invoked_jobs import InvokedJobPromises
+from failsoft.testing.ledger_suite.measures.measures import FigurePromises, MeasurePromises
 from failsoft.testing.ledger_suite.races import RacePromises
 
 __all__ = ["LedgerSuite", "PassTime"]
@@ -81,10 +85,15 @@ class LedgerSuite(
     LostLeasePromises,
     ClockJumpPromises,
     ReaderPromises,
+    JobListPromises,
+    ActivityPromises,
+    BulkPromises,
     SchedulePromises,
     FollowUpPromises,
     ChainPromises,
     GroupPromises,
+    MeasurePromises,
+    FigurePromises,
     RacePromises,
 ):
     """Every promise that a ledger makes."""

@@ -14,6 +14,7 @@ from failsoft.job_engine.errors import (
     TransactionUnsupportedError,
 )
 from failsoft.job_engine.ports.clock import spans_of_end
+from failsoft.job_engine.ports.measures import Batch
 from failsoft.job_engine.ports.transactional import CallersTransaction
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import (
@@ -42,6 +43,7 @@ from failsoft.job_engine.records.states import (
 )
 from failsoft.testing.memory_ledger.claims import MemoryClaims
 from failsoft.testing.memory_ledger.clock_repair import MemoryClockRepair
+from failsoft.testing.memory_ledger.console.activity import MemoryActivity
 from failsoft.testing.memory_ledger.control.control import MemoryControl
 from failsoft.testing.memory_ledger.control.routes import MemoryRoutes
 from failsoft.testing.memory_ledger.expiry import MemoryExpiry
@@ -51,7 +53,7 @@ from failsoft.testing.memory_ledger.hand_over import MemoryHandOver
 from failsoft.testing.memory_ledger.limits import has_room
 from failsoft.testing.memory_ledger.rows import has_authority
 from failsoft.testing.memory_ledger.schedules import MemorySchedules
-from failsoft.testing.memory_ledger.store import Change, Store
+from failsoft.testing.memory_ledger.store import Change, Store, action
 from failsoft.testing.memory_ledger.waits import MemoryWaits
 
 _OFFERS = {
@@ -73,6 +75,7 @@ class MemoryLedger(
     MemoryExpiry,
     MemoryHandOver,
     MemoryWaits,
+    MemoryActivity,
 ):
     """`Ledger` in memory; every transition is decided by the one table.
 
@@ -189,12 +192,16 @@ class MemoryLedger(
             elif row.state is JobState.SCHEDULED:
                 self._store.rows[row.id] = replace(row, run_at=until)
 
-    def note_tries(self, tries: Sequence[tuple[str, DispatchTry]]) -> None:
-        """Keep what became of offers: pairs of job id and try."""
+    def note_tries(
+        self, tries: Sequence[tuple[str, DispatchTry]], measured: Batch | None = None
+    ) -> None:
+        """Keep what became of offers: pairs of job id and try; and what the process has counted."""
         with self.transaction():
+            self._measures.add(measured)
             for job_id, attempt in tries:
                 self._note_try(job_id, attempt)
 
+    @action
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
         """Cancel a job that waits, or request it of the attempt that runs it (R20)."""
         with self.transaction():

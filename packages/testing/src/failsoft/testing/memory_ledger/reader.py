@@ -3,15 +3,17 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Unpack
 
 from failsoft.job_engine.errors import JobNotFoundError
 from failsoft.job_engine.policies.limits import Limits, LimitUse
 from failsoft.job_engine.ports.clock import SLACK
-from failsoft.job_engine.ports.job_filter import JobFilter
+from failsoft.job_engine.ports.job_filter import JobFilter, values
 from failsoft.job_engine.ports.ledger import RunningJob
+from failsoft.job_engine.ports.measures import Batch, Figures
 from failsoft.job_engine.ports.reach import Reach
+from failsoft.job_engine.records.groups import is_member
 from failsoft.job_engine.records.job import (
     AttemptRecord,
     DispatchTry,
@@ -26,6 +28,7 @@ from failsoft.job_engine.records.states import JobState
 from failsoft.testing.memory_ledger.clock_repair import mend_beats
 from failsoft.testing.memory_ledger.keys import MemoryKeys
 from failsoft.testing.memory_ledger.limits import uses, with_room
+from failsoft.testing.memory_ledger.measures import MemoryMeasures
 from failsoft.testing.memory_ledger.rows import Row
 from failsoft.testing.memory_ledger.store import Connection, Store
 
@@ -37,6 +40,7 @@ class MemoryReader(Connection):
         super().__init__()
         self._store = store
         self._keys = MemoryKeys(store.clock)
+        self._measures = MemoryMeasures(store)
 
     def due(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
@@ -88,7 +92,7 @@ class MemoryReader(Connection):
         """Return jobs, the newest first."""
         with self.transaction():
             ordered = sorted(self._store.rows.values(), key=lambda row: row.id)
-            found = [row for row in ordered if _fits(row, wanted)]
+            found = [row for row in ordered if fits(row, wanted)]
             found.sort(key=lambda row: row.created_at, reverse=True)
             return [row.record() for row in found[:limit]]
 
@@ -129,16 +133,27 @@ class MemoryReader(Connection):
             counted = {state: len(self._in(state)) for state in JobState}
             return {state: count for state, count in counted.items() if count}
 
-    def beat(self, worker: WorkerRecord, ttl: timedelta) -> None:
-        """Record a worker's heartbeat, valid for `ttl` from now."""
+    def beat(self, worker: WorkerRecord, ttl: timedelta, measured: Batch | None = None) -> None:
+        """Record a worker's heartbeat, valid for `ttl` from now, and what it has counted."""
         with self.transaction():
+            self._measures.add(measured)
             now = self._store.clock.now()
             known = self._store.workers.get(worker.boot_id)
             until = now + ttl
-            alive = replace(known or worker, seen_at=now, live_until=until)
+            alive = replace(known or worker, seen_at=now, live_until=until, info=worker.info)
             self._store.workers[worker.boot_id] = replace(
                 alive, started_at=known.started_at if known else now
             )
+
+    def add_measures(self, batch: Batch) -> None:
+        """Add the differences of a process; repeating it is harmless."""
+        with self.transaction():
+            self._measures.add(batch)
+
+    def figures(self) -> Figures:
+        """Return what an exporter reads."""
+        with self.transaction():
+            return self._measures.figures()
 
     def retire(self, boot_id: str) -> None:
         """Forget a worker that stops."""
@@ -210,15 +225,39 @@ class MemoryReader(Connection):
         return RunningJob(row.id, row.epoch, row.revision, lease, expired, is_orphan)
 
 
-def _fits(row: Row, wanted: JobFilter) -> bool:
-    states, tag = wanted.get("states"), wanted.get("tag")
+def fits(row: Row, wanted: JobFilter, moment: str = "created_at") -> bool:
+    """Return whether a filter chooses a row; `moment` is what its times compare."""
+    return _fits_text(row, wanted) and all(
+        (
+            not wanted.get("states") or row.state in wanted.get("states", ()),
+            _is_among(row.queue, wanted.get("queue")),
+            _is_among(row.name, wanted.get("name")),
+            _is_among(row.engine, wanted.get("engine")),
+            wanted.get("key") in (None, row.idempotency_key),
+            wanted.get("origin") in (None, row.retry_of),
+            wanted.get("parent") in (None, row.parent_id),
+            wanted.get("tag") is None or wanted.get("tag") in row.tags,
+            _is_in_time(getattr(row, moment), wanted),
+        )
+    )
+
+
+def _is_among(value: str | None, given: str | Sequence[str] | None) -> bool:
+    return not values(given) or value in values(given)
+
+
+def _is_in_time(moment: datetime | None, wanted: JobFilter) -> bool:
     since, until = wanted.get("since"), wanted.get("until")
+    if moment is None:
+        return since is until is None
+    return (since is None or moment >= since) and (until is None or moment < until)
+
+
+def _fits_text(row: Row, wanted: JobFilter) -> bool:
+    group, kind = wanted.get("group"), wanted.get("error_type")
     return (
-        (not states or row.state in states)
-        and wanted.get("queue") in (None, row.queue)
-        and wanted.get("name") in (None, row.name)
-        and wanted.get("key") in (None, row.idempotency_key)
-        and (tag is None or tag in row.tags)
-        and (since is None or row.created_at >= since)
-        and (until is None or row.created_at < until)
+        row.id.startswith(wanted.get("id") or "")
+        and (wanted.get("payload") or "") in row.payload
+        and (group is None or is_member(row.id, group))
+        and (kind is None or (row.error is not None and row.error.type == kind))
     )

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.errors import LedgerError, LedgerUnavailableError
 from failsoft.job_engine.policies.uniqueness import UniqueKey
+from failsoft.job_engine.ports.console import Notice
 from failsoft.job_engine.ports.expiry import holds_unique_key
 from failsoft.job_engine.records.engine_switch import DisabledEngine
 from failsoft.job_engine.records.error_record import ErrorRecord
@@ -28,9 +30,21 @@ from failsoft.job_engine.records.job import (
 from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.records.routing.rule import RouteKind, RouteRule
 from failsoft.job_engine.records.schedules import ScheduleRecord
-from failsoft.job_engine.records.states import CLAIM, REOFFER, JobState, Transition, permits
+from failsoft.job_engine.records.states import (
+    CLAIM,
+    CRASH_OUT,
+    EXHAUST,
+    REOFFER,
+    JobState,
+    Transition,
+    permits,
+)
 from failsoft.job_engine.records.waits import WAKE, SentEvent, end_topic, waker
 from failsoft.testing.memory_ledger.rows import Row, has_authority
+
+P = ParamSpec("P")
+T = TypeVar("T")
+C = TypeVar("C", bound="Connection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,21 @@ class Change:
     error: ErrorRecord | None = None
 
 
+def action(
+    method: Callable[Concatenate[C, P], T],
+) -> Callable[Concatenate[C, P], T]:
+    """Make a method one of those by which people act: the block that it is called in records it."""
+
+    @wraps(method)
+    def recorded(ledger: C, /, *given: P.args, **named: P.kwargs) -> T:
+        with ledger.lock:
+            result = method(ledger, *given, **named)
+            ledger.acted(result)
+        return result
+
+    return recorded
+
+
 class Connection:
     """The connection to a ledger, which breaks on demand."""
 
@@ -62,6 +91,14 @@ class Connection:
         self._failures = 0
         self._refusals = 0
         self._lost_replies = 0
+
+    @property
+    def lock(self) -> threading.RLock:
+        """The lock that every transaction holds."""
+        return self._lock
+
+    def acted(self, result: object) -> None:
+        """Take note of what an action returned."""
 
     def down(self) -> None:
         """Let every call fail, and change nothing, until `up`."""
@@ -127,6 +164,7 @@ class Store:
         self.workers: dict[str, WorkerRecord] = {}
         #: Boot ids of worker processes that are marked as dead, and since when.
         self.deaths: dict[str, datetime] = {}
+        self.notices: dict[str, Notice] = {}
 
     def apply(self, transition: Transition, change: Change) -> Row | None:
         """Try a transition; return the changed row, or None if the job is not as it was seen."""
@@ -145,11 +183,32 @@ class Store:
             ended = replace(ended, error=change.error or error)
             self.attempts[row.id][row.epoch] = ended
         self.append_event(changed, transition.name, change.actor, change.detail)
+        self._note_transition(transition, changed, change.detail)
         if changed.state.is_terminal:
             self.on_end(changed)
             end = waker({"job": changed.id, "state": str(changed.state)})
             self.wake(end_topic(changed.id), "follow-up", end)
         return changed
+
+    def note(self, notice_id: str, kind: str, row: Row | None, detail: Mapping[str, Any]) -> None:
+        """Record a notice, once."""
+        new = Notice(
+            id=notice_id,
+            at=self.clock.now(),
+            kind=kind,
+            engine=row.engine if row else None,
+            queue=row.queue if row else None,
+            job_id=row.id if row else None,
+            detail=dict(detail),
+        )
+        self.notices.setdefault(notice_id, new)
+
+    def _note_transition(self, transition: Transition, row: Row, detail: Mapping[str, Any]) -> None:
+        kind = {JobState.HELD: "job.hold", JobState.FAILED: "job.fail"}.get(transition.target)
+        kind = "job.crash_loop" if transition in (CRASH_OUT, EXHAUST) else kind
+        if kind is not None:
+            reason = {"reason": detail["reason"]} if detail.get("reason") else {}
+            self.note(f"{kind}:{row.id}:{row.events}", kind, row, reason)
 
     def request_cancel(self, job_id: str, actor: str, detail: Mapping[str, Any]) -> None:
         """Record a cancel request for a running job, once; otherwise do nothing."""

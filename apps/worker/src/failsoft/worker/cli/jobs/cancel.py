@@ -7,6 +7,7 @@ import click
 from failsoft.job_engine.records.job import CancelOutcome
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger
+from failsoft.worker.cli.acting import acting
 from failsoft.worker.cli.jobs.selection import (
     chosen_by,
     confirm,
@@ -50,7 +51,8 @@ def cancel_command(*, job_ids: tuple[str, ...], **given: Any) -> None:
 
     def cancel(text: str) -> tuple[str, CancelOutcome]:
         job_id = find_id(ledger, text)
-        return job_id, ledger.cancel(job_id, actor())
+        with acting(ledger, "cancel", ("job", job_id)):
+            return job_id, ledger.cancel(job_id, actor())
 
     found, refused = for_each(ids, cancel)
     if given["as_json"]:

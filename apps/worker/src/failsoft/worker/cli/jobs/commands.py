@@ -1,11 +1,13 @@
 """`failsoft jobs`: list, show and steps; the other commands are added from their modules."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import click
 
 from failsoft.job_engine.policies.queue import declared_queues
+from failsoft.job_engine.ports.console import MOST_ON_A_PAGE
+from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import SqlLedger
@@ -48,6 +50,7 @@ jobs.add_command(resume_command("job", "jobs of the definition"))
 
 @jobs.command("list")
 @filter_options("recorded", states=tuple(JobState))
+@click.option("--after", metavar="CURSOR", help="Go on after a list, with the cursor it ends with.")
 @click.option(
     "--limit",
     default=50,
@@ -57,18 +60,34 @@ jobs.add_command(resume_command("job", "jobs of the definition"))
 )
 @json_option
 def list_command(*, limit: int, as_json: bool, **given: Any) -> None:
-    """List jobs, the newest first."""
+    """List jobs, the newest first.
+
+    Failed jobs alone, and cancelled ones alone, come in the order of their ends.
+    """
     settings, wanted = load_settings(), chosen_by(given)
     ledger = opened_ledger(settings)
-    if "states" in wanted:
-        wanted["states"] = [JobState(state) for state in wanted["states"]]
-    found = ledger.list_jobs(limit=limit, **wanted)
+    found, after = _found(ledger, cast("JobFilter", wanted), given["after"], limit)
     if as_json:
         print_json([job_document(job) for job in found])
     else:
         _print_jobs(found)
+    if after is not None:
+        say(f"there may be more: --after {after}", err=True)
     if not found:
         _hint(settings, ledger, given)
+
+
+def _found(
+    ledger: SqlLedger, wanted: JobFilter, after: str | None, limit: int
+) -> tuple[Sequence[JobRecord], str | None]:
+    """Return the jobs of so many pages as the limit needs, and the cursor of what comes next."""
+    found: list[JobRecord] = []
+    while True:
+        page = ledger.find(wanted, after, min(limit - len(found), MOST_ON_A_PAGE))
+        found += ledger.records([each.id for each in page.items])
+        after = page.after
+        if after is None or page.looked_through or len(found) >= limit:
+            return found, after
 
 
 def _print_jobs(found: Sequence[JobRecord]) -> None:

@@ -12,6 +12,7 @@ from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.resolution import Resolution, json_text
 from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, JobState, Transition
 from failsoft.ledger import SqlLedger
+from failsoft.worker.cli.acting import acting
 from failsoft.worker.cli.jobs.selection import (
     chosen_by,
     confirm,
@@ -83,7 +84,9 @@ class _Deciding:
         if self.result is not None:
             name = self.ledger.get(job_id).name
             resolution = replace(resolution, result=_result(self.settings, name, self.result))
-        return resolve(self.ledger, job_id, resolution, self.epoch)
+        target, reason = ("job", job_id), resolution.reason
+        with acting(self.ledger, resolution.transition.name, target, reason):
+            return resolve(self.ledger, job_id, resolution, self.epoch)
 
 
 def _held(ledger: SqlLedger, given: Mapping[str, Any]) -> Sequence[str]:

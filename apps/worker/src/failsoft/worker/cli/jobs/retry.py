@@ -14,6 +14,7 @@ from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.manual_retry import MOST, DeadLetters
 from failsoft.job_engine.values.codec import describe
 from failsoft.ledger import SqlLedger
+from failsoft.worker.cli.acting import acting
 from failsoft.worker.cli.jobs.selection import (
     chosen_by,
     confirm,
@@ -32,6 +33,8 @@ from failsoft.worker.exit_codes import FAILURE, OK
 
 #: The progress is printed after this number of jobs.
 _PROGRESS_EVERY = 100
+#: So many of the jobs that are retried together are named in the audit.
+_NAMED = 20
 
 
 @click.command("retry")
@@ -84,7 +87,10 @@ def _retry_many(ledger: SqlLedger, given: dict[str, Any]) -> RetryReport:
             say(f"{done} of {of}", err=True)
 
     reason = given["reason"]
-    return retry_each(ledger, ids, reason=reason, actor=actor(), on_progress=on_progress)
+    # Of many it is one action, recorded with the first of them.
+    many = ("job", counted(len(ids), "failed job"))
+    with acting(ledger, "retry", many, reason, first=list(ids[:_NAMED])):
+        return retry_each(ledger, ids, reason=reason, actor=actor(), on_progress=on_progress)
 
 
 def _dead_letters(ledger: SqlLedger, given: dict[str, Any]) -> Sequence[str]:
@@ -118,7 +124,8 @@ def _retry_these(settings: Settings, ids: tuple[str, ...], given: dict[str, Any]
             definition = loaded_catalogue(settings).get(ledger.get(job_id).name)
             options["definition"] = definition
             options["payload"] = payload_of(definition, given["payload"])
-        return job_id, retry(ledger, job_id, actor=actor(), **options).id
+        with acting(ledger, "retry", ("job", job_id), given["reason"]):
+            return job_id, retry(ledger, job_id, actor=actor(), **options).id
 
     retried, refused = for_each(ids, retry_one)
     return RetryReport(tuple(retried), (), tuple(refused))

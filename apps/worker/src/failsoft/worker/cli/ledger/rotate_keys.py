@@ -8,6 +8,7 @@ import click
 
 from failsoft.job_engine.records.job import KeyRecord
 from failsoft.ledger import SqlLedger, check
+from failsoft.worker.cli.acting import acting
 from failsoft.worker.cli.options import duration_option, json_option
 from failsoft.worker.cli.output import print_json, print_table, span
 from failsoft.worker.configuration.settings import load_settings
@@ -31,7 +32,8 @@ def rotate_keys(*, overlap: timedelta, revoke: str | None, as_json: bool) -> Non
         check(database)
         ledger = SqlLedger(database)
         if revoke is None:
-            ledger.rotate_keys(overlap)
+            with acting(ledger, "rotate", ("key", "")):
+                ledger.rotate_keys(overlap)
         else:
             _revoke(ledger, revoke)
         records = ledger.key_records()
@@ -50,4 +52,5 @@ def _revoke(ledger: SqlLedger, kid: str) -> None:
     if kid not in [each.kid for each in known]:
         valid = ", ".join(each.kid for each in known)
         raise click.UsageError(f"--revoke: expected a valid key ({valid}), got {kid}")
-    ledger.revoke_key(kid)
+    with acting(ledger, "revoke", ("key", kid)):
+        ledger.revoke_key(kid)

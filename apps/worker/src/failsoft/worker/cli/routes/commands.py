@@ -14,6 +14,7 @@ from failsoft.job_engine.records.routing.rule import (
     weights_text,
 )
 from failsoft.job_engine.validation import Expect
+from failsoft.worker.cli.acting import acting
 from failsoft.worker.cli.jobs.selection import find_id
 from failsoft.worker.cli.options import actor, duration_option, json_option, reason_option
 from failsoft.worker.cli.output import answer, print_json, print_table, say, when
@@ -85,7 +86,8 @@ def set_command(
         live = sorted({worker.engine for worker in ledger.live_workers()})
         known = dict.fromkeys((*settings.engine_names, *live))
         Expect(OptionInvalidError).known("the name of an engine", weights, list(known))
-    holds = ledger.set_route(rule, lasts)
+    with acting(ledger, "set", ("route", f"{kind} {name}".rstrip()), reason):
+        holds = ledger.set_route(rule, lasts)
     answer(rule_document(holds), str(holds), "green", as_json=as_json)
     if not as_json:
         for line in _notes(holds):
@@ -113,8 +115,9 @@ def list_command(*, as_json: bool) -> None:
 def clear_command(*, as_json: bool, **matching: str | None) -> None:
     """Forget a route, and the shares that its guard took away."""
     kind, name = given.match_of(**matching)
-    was_set = opened_ledger(load_settings()).clear_route(kind, name)
-    covered = f"{kind} {name}".rstrip()
+    ledger, covered = opened_ledger(load_settings()), f"{kind} {name}".rstrip()
+    with acting(ledger, "clear", ("route", covered)):
+        was_set = ledger.clear_route(kind, name)
     found = {"kind": kind, "name": name, "was_set": was_set}
     change = "is cleared" if was_set else "was not set"
     answer(found, f"route of {covered} {change}", "green", as_json=as_json)

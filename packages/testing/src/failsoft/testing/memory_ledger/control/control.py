@@ -16,12 +16,13 @@ from failsoft.job_engine.records.states import RESUME, JobState
 from failsoft.job_engine.values.canonical import digest
 from failsoft.testing.memory_ledger.reader import MemoryReader
 from failsoft.testing.memory_ledger.rows import Row, new_row
-from failsoft.testing.memory_ledger.store import Change
+from failsoft.testing.memory_ledger.store import Change, action
 
 
 class MemoryControl(MemoryReader):
     """`ControlLedger` in memory."""
 
+    @action
     def resolve(self, seen: JobRecord, resolution: Resolution) -> JobRecord | None:
         """Let a held job go on, or end it; None if it is no longer as it was seen (rule 4)."""
         goes_on = resolution.transition is RESUME
@@ -39,6 +40,7 @@ class MemoryControl(MemoryReader):
                 self._settle(seen.id, resolution)
             return None if row is None else row.record()
 
+    @action
     def retry(self, retry: ManualRetry) -> tuple[JobRecord, bool]:
         """Record a new job that does an ended job's work again (rule 19)."""
         with self.transaction():
@@ -73,12 +75,14 @@ class MemoryControl(MemoryReader):
             found.sort(key=lambda row: (row.created_at, row.id))
             return [row.record() for row in found]
 
+    @action
     def pause(self, pause: Pause) -> Pause:
         """Let nothing begin; return the pause that holds now."""
         with self.transaction():
             new = replace(pause, since=self._store.clock.now())
             return self._store.pauses.setdefault((pause.kind, pause.name), new)
 
+    @action
     def unpause(self, kind: Pausable, name: str) -> bool:
         """Let jobs begin again; return whether it was paused."""
         with self.transaction():
@@ -90,12 +94,14 @@ class MemoryControl(MemoryReader):
             paused = self._store.pauses.values()
             return sorted(paused, key=lambda p: (get_args(Pausable).index(p.kind), p.name))
 
+    @action
     def disable_engine(self, engine: DisabledEngine) -> DisabledEngine:
         """Let an engine get no offers from any process; return what holds now."""
         with self.transaction():
             new = replace(engine, since=self._store.clock.now())
             return self._store.disabled_engines.setdefault(engine.name, new)
 
+    @action
     def enable_engine(self, name: str) -> bool:
         """Let an engine get offers again; return whether it was disabled."""
         with self.transaction():

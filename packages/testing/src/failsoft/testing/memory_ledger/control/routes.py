@@ -12,11 +12,13 @@ from failsoft.job_engine.records.routing.rule import KINDS, RouteKind, RouteRule
 from failsoft.job_engine.records.states import REOFFER, JobState
 from failsoft.testing.memory_ledger.reader import MemoryReader
 from failsoft.testing.memory_ledger.rows import Row
+from failsoft.testing.memory_ledger.store import action
 
 
 class MemoryRoutes(MemoryReader):
     """`RouteLedger` in memory."""
 
+    @action
     def set_route(self, rule: RouteRule, lasts: timedelta | None = None) -> RouteRule:
         """Set a rule in the place of the one for its match; return what holds now."""
         with self.transaction():
@@ -35,6 +37,7 @@ class MemoryRoutes(MemoryReader):
             self._store.guard_turns.pop(rule.match, None)
             return self._store.routes[rule.match]
 
+    @action
     def clear_route(self, kind: RouteKind, name: str) -> bool:
         """Forget a rule and its trips; return whether it was there and held."""
         with self.transaction():

@@ -1,0 +1,71 @@
+"""What a process lets the ledger know besides jobs: its open breakers, and figures of a minute."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+from failsoft.dispatcher.offering.engines import EngineSet
+from failsoft.job_engine.clock import Clock
+
+#: How often an open breaker is noted again, so that it is seen to be fresh, in seconds.
+AGAIN_SECONDS = 10.0
+#: How often it is asked whether the figures of this minute are kept, in seconds.
+SAMPLE_SECONDS = 20.0
+
+
+class ActivityLedger(Protocol):
+    """The ledger as this needs it; see `failsoft.job_engine.ports.console`."""
+
+    def note_breakers(self, boot_id: str, open_: Mapping[str, tuple[timedelta, str]]) -> None:
+        """Keep which breakers of a process are open."""
+        ...
+
+    def note_switch(self, engine: str, direction: str, detail: Mapping[str, Any]) -> bool:
+        """Record a notice that jobs left an engine, or that it has them again."""
+        ...
+
+    def take_sample(self) -> bool:
+        """Keep the figures of this minute, once."""
+        ...
+
+
+class ActivityNotes:
+    """Notes breakers when they open and close, and samples once a minute; writes nothing else."""
+
+    def __init__(self, ledger: ActivityLedger, engines: EngineSet, clock: Clock) -> None:
+        self._ledger = ledger
+        self._engines = engines
+        self._clock = clock
+        self._process = secrets.token_hex(8)
+        self._open: frozenset[str] = frozenset()
+        self._noted_at = self._sampled_at = float("-inf")
+
+    def tick(self) -> None:
+        """Look once.
+
+        Raises:
+            LedgerError: The ledger could not be written; look again later.
+        """
+        self._note_breakers()
+        if self._clock.steady() - self._sampled_at >= SAMPLE_SECONDS:
+            self._ledger.take_sample()
+            self._sampled_at = self._clock.steady()
+
+    def _note_breakers(self) -> None:
+        breakers = {engine: self._engines.breaker(engine) for engine in self._engines}
+        found = {
+            engine: (breaker.open_for, breaker.reason)
+            for engine, breaker in breakers.items()
+            if breaker.is_open
+        }
+        now, before = frozenset(found), self._open
+        is_old = self._clock.steady() - self._noted_at >= AGAIN_SECONDS
+        if now == before and not (now and is_old):
+            return
+        self._ledger.note_breakers(self._process, found)
+        for engine in sorted(now - before):
+            self._ledger.note_switch(engine, "over", {"reason": found[engine][1]})
+        for engine in sorted(before - now):
+            self._ledger.note_switch(engine, "back", {})
+        self._open, self._noted_at = now, self._clock.steady()

@@ -1,0 +1,185 @@
+"""What a process counts until it is added to the ledger (see `docs/how-to/metrics.md`)."""
+
+import os
+import secrets
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from failsoft.job_engine.ports.measures import SUM, Batch, Series
+from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.telemetry import Event, Listener
+
+_SENDING = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
+_WAITING = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+_RUNNING = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 7200)
+#: The upper bounds of the buckets of each histogram, in seconds; `+Inf` is above the last one.
+BUCKETS: Mapping[str, Sequence[float]] = MappingProxyType(
+    {
+        "dispatch": _SENDING,
+        "offer": _SENDING,
+        "wait": _WAITING,
+        "run": _RUNNING,
+        "latency": _RUNNING,
+    }
+)
+#: The bounds as the ledger has them.
+BOUNDS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {name: (*(f"{bound:g}" for bound in bounds), "+Inf") for name, bounds in BUCKETS.items()}
+)
+_MICROSECONDS = 1_000_000
+
+
+class Measures:
+    """Counters and histograms of this process; any number of threads may add to them.
+
+    What is taken to be written is one batch, and remains so until it was: a batch whose reply was
+    lost is written again and added once.
+    """
+
+    def __init__(self) -> None:
+        self._batch: Batch | None = None
+        self._last = ""
+        self._reset()
+
+    def count(self, series: Series, more: int = 1) -> None:
+        """Add to a counter."""
+        self._own()
+        with self._lock:
+            self._counts[series] += more
+
+    def observe(self, series: Series, seconds: float) -> None:
+        """Add an observation to a histogram, which `BUCKETS` has.
+
+        Args:
+            series: Without `le`.
+            seconds: What was observed; less than 0 is 0, as of two clocks that differ.
+        """
+        seconds = max(0.0, seconds)
+        place = bisect_left(BUCKETS[series.measure], seconds)
+        bucket = series._replace(le=BOUNDS[series.measure][place])
+        self._own()
+        with self._lock:
+            self._counts[bucket] += 1
+            self._counts[series._replace(le=SUM)] += round(seconds * _MICROSECONDS)
+
+    def take(self) -> Batch | None:
+        """Return what is to be added to the ledger; None for nothing."""
+        self._own()
+        with self._lock:
+            if self._batch is None and self._counts:
+                self._batch = Batch(secrets.token_hex(12), self._last, dict(self._counts))
+                self._counts.clear()
+            return self._batch
+
+    def written(self, batch: Batch | None) -> None:
+        """Forget a batch that was added."""
+        with self._lock:
+            if batch is not None and self._batch is batch:
+                self._batch, self._last = None, batch.id
+
+    def listening(self, listener: Listener) -> Listener:
+        """Return a listener that counts an event, too."""
+
+        def listen(event: Event) -> None:
+            counter = _COUNTERS.get(event.kind)
+            if counter is not None:
+                counter(self, event)
+            listener(event)
+
+        return listen
+
+    def _own(self) -> None:
+        # What a parent counted is the parent's to write.
+        if self._pid != os.getpid():
+            self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._counts = Counter[Series]()
+        self._batch = None
+        self._last = ""
+
+
+def _of(event: Event, measure: str, labels: str = "") -> Series:
+    return Series(measure, event.name or "", event.queue or "", event.engine or "", labels)
+
+
+def _counted(measure: str) -> Callable[[Measures, Event], None]:
+    """Count by engine and queue: the message may name no job of this ledger."""
+
+    def add(measures: Measures, event: Event) -> None:
+        measures.count(_of(event, measure)._replace(name=""))
+
+    return add
+
+
+def _claimed(measures: Measures, event: Event) -> None:
+    waited = event.detail.get("waited_s")
+    if waited is not None:
+        measures.observe(_of(event, "wait")._replace(name=""), waited)
+
+
+def _concluded(measures: Measures, event: Event) -> None:
+    state, took = event.detail.get("state"), event.detail.get("duration_s")
+    transition = event.kind.removeprefix("job.")
+    outcome = str(state) if _has_ended(state) else transition
+    if took is not None:
+        measures.observe(_of(event, "run", outcome), took)
+    latency = event.detail.get("latency_s")
+    if latency is not None and _has_ended(state):
+        measures.observe(_of(event, "latency")._replace(engine=""), latency)
+    cause = _CAUSES.get(transition)
+    if cause is not None:
+        measures.count(_of(event, "retries", cause)._replace(engine=""))
+
+
+def _has_ended(state: Any) -> bool:
+    return state is not None and JobState(state).is_terminal
+
+
+def _handed_over(measures: Measures, event: Event) -> None:
+    from_engine = event.detail.get("from") or ""
+    if from_engine not in ("", event.engine):
+        jobs, cause = event.detail.get("jobs", 1), event.detail.get("cause", "unavailable")
+        series = Series("handovers", engine=str(event.engine), labels=f"{from_engine}/{cause}")
+        measures.count(series, jobs)
+
+
+def _recovered(measures: Measures, event: Event) -> None:
+    engine = str(event.detail.get("from") or "")
+    measures.count(Series("leases_lost", queue=event.queue or "", engine=engine))
+    measures.count(_of(event, "retries", "crash")._replace(engine=""))
+    _handed_over(measures, event)
+
+
+def _exhausted(measures: Measures, event: Event) -> None:
+    measures.count(_of(event, "leases_lost")._replace(name=""))
+
+
+def _skipped(measures: Measures, event: Event) -> None:
+    measures.count(Series("schedule_skips", event.name or ""))
+
+
+#: Why an attempt is followed by another one, by the transition that ended it.
+_CAUSES = {"retry": "error", "crash": "crash", "release": "release"}
+_ENDS = ("succeed", "retry", "fail", "crash", "crash_out", "suspend", "release", "hold", "stop")
+_COUNTERS: Mapping[str, Callable[[Measures, Event], None]] = MappingProxyType(
+    {
+        "job.claim": _claimed,
+        "job.fenced": _counted("fenced"),
+        "job.offered": _handed_over,
+        "job.reoffer": _handed_over,
+        "engine.evacuated": _handed_over,
+        "job.recover": _recovered,
+        "job.exhaust": _exhausted,
+        "message.refused": _counted("messages_refused"),
+        "message.rejected": _counted("messages_rejected"),
+        "schedule.skip": _skipped,
+        **{f"job.{name}": _concluded for name in _ENDS},
+    }
+)

@@ -1,0 +1,103 @@
+"""The measures of all processes, and what an exporter reads beside them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    case,
+    cast,
+    exists,
+    func,
+    select,
+    text,
+)
+
+from failsoft.job_engine.ports.measures import Batch, Ended, Failed, Figures, Series
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.role import SqlRole
+from failsoft.ledger.database.timestamps import instant, now_us
+from failsoft.ledger.schema.columns import PREFIX
+from failsoft.ledger.schema.jobs import IS_LIMITED, in_state, jobs
+from failsoft.ledger.schema.tables import aggregates, measures, notices
+from failsoft.ledger.transitions.measures import BATCH, add, notice_series
+
+_NOW = select(now_us())
+_SERIES = tuple(measures.c[name] for name in Series._fields)
+_COUNTS = (
+    select(*_SERIES, cast(func.sum(measures.c.count), BigInteger))
+    .where(measures.c.measure != BATCH)
+    .group_by(*_SERIES)
+)
+_END = (aggregates.c.name, aggregates.c.queue, aggregates.c.engine, aggregates.c.outcome)
+_ENDED = select(*_END, cast(func.sum(aggregates.c.count), BigInteger)).group_by(*_END)
+_FAILED = (
+    select(jobs.c.name, jobs.c.queue, func.count())
+    .where(in_state(JobState.FAILED))
+    .group_by(jobs.c.name, jobs.c.queue)
+)
+_NOTICES = select(notices.c.kind, notices.c.engine, func.count()).group_by(
+    notices.c.kind, notices.c.engine
+)
+_LIMITED = (
+    select(jobs.c.name, func.count())
+    .where(in_state(JobState.SCHEDULED), IS_LIMITED, jobs.c.run_at <= now_us())
+    .group_by(jobs.c.name)
+)
+_CHILDREN = jobs.alias()
+_INVOKED = exists().where(_CHILDREN.c.parent_id == jobs.c.id, _CHILDREN.c.finished_at.is_(None))
+_KIND = case((_INVOKED, "job"), else_="event").label("kind")
+_WAITS = (
+    select(_KIND, func.count())
+    .where(jobs.c.awaits.is_not(None), in_state(JobState.SCHEDULED))
+    .group_by(text("kind"))
+)
+_SQLITE_SIZE = text(
+    "SELECT 'all', page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+)
+_POSTGRESQL_SIZES = text(
+    "SELECT relname, pg_total_relation_size(oid) FROM pg_class WHERE relkind = 'r'"
+    " AND relnamespace = current_schema()::regnamespace AND starts_with(relname, :prefix)"
+)
+
+
+class SqlMeasures(SqlRole):
+    """`MeasureLedger` on SQL."""
+
+    def add_measures(self, batch: Batch) -> None:
+        """Add the differences of a process; repeating it is harmless."""
+        self._database.write(lambda connection: add(connection, batch))
+
+    def figures(self) -> Figures:
+        """Return what an exporter reads, in one transaction."""
+        return self._database.read(_figures)
+
+
+def _figures(connection: Connection) -> Figures:
+    counts = Counter({Series(*row[:-1]): row[-1] for row in connection.execute(_COUNTS)})
+    for kind, engine, count in connection.execute(_NOTICES):
+        counts[notice_series(kind, engine)] += count
+    return Figures(
+        now=instant(connection.execute(_NOW).scalar_one()),
+        counts=counts,
+        ended=[Ended(*row) for row in connection.execute(_ENDED)],
+        failed=[Failed(*row) for row in connection.execute(_FAILED)],
+        limited=_pairs(connection, _LIMITED),
+        waits=_pairs(connection, _WAITS),
+        sizes=_sizes(connection),
+    )
+
+
+def _pairs(connection: Connection, statement: Select[Any]) -> Mapping[str, int]:
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def _sizes(connection: Connection) -> Mapping[str, int]:
+    if connection.dialect.name == "sqlite":
+        name, size = connection.execute(_SQLITE_SIZE).one()
+        return {name: size}
+    found = connection.execute(_POSTGRESQL_SIZES, {"prefix": PREFIX})
+    return {name.removeprefix(PREFIX): size for name, size in found}

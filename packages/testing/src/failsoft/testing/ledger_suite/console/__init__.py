@@ -1,0 +1,1 @@
+"""What a ledger promises to a console and to an exporter."""

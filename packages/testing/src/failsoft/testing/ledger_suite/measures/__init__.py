@@ -1,0 +1,1 @@
+"""What processes count, and what an exporter reads."""

@@ -1,0 +1,3 @@
+"""The fixtures of a whole deployment."""
+
+from tests.deployments.fixtures import *  # noqa: F403
