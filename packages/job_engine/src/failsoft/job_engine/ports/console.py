@@ -30,6 +30,9 @@ from failsoft.job_engine.validation import Expect, check_said
 T = TypeVar("T")
 
 _EXPECT = Expect(OptionInvalidError, "audit: ")
+#: The outcome of an action that found nothing to do.
+UNCHANGED = "unchanged"
+
 _BULK = Expect(OptionInvalidError, "bulk: ")
 #: A record, and whether it is new.
 _WITH_NEWS = 2
@@ -208,7 +211,7 @@ def outcome_of(entry: AuditEntry, result: object) -> str:
     if isinstance(result, CancelOutcome):
         return str(result)
     is_old = isinstance(result, tuple) and len(result) == _WITH_NEWS and result[1] is False
-    return "unchanged" if is_old or result is None or result is False else entry.outcome
+    return UNCHANGED if is_old or result is None or result is False else entry.outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,7 @@ class SqlKeys(SqlRole):
     def rotate_keys(self, overlap: timedelta) -> str:
         """Add a key, let every other one end after the overlap, and delete those that have."""
         key = SigningKey.generate()
-        self._database.write(lambda connection: _rotate(connection, key, overlap))
-        return key.kid
+        return self._database.write(lambda connection: _rotate(connection, key, overlap))
 
     def revoke_key(self, kid: str) -> bool:
         """End a key at once; make another one where none would be left to sign for good."""
@@ -68,13 +67,14 @@ def ensure_key(connection: Connection) -> None:
         _add(connection, SigningKey.generate())
 
 
-def _rotate(connection: Connection, key: SigningKey, overlap: timedelta) -> None:
+def _rotate(connection: Connection, key: SigningKey, overlap: timedelta) -> str:
     connection.execute(_FORGET)
     ends_at = now_us() + microseconds(ACTIVATION + overlap)
     # Not the new one, which is there already where this runs again after a lost reply (F22).
     others = signing_keys.c.retired_at.is_(None) & (signing_keys.c.kid != key.kid)
     connection.execute(update(signing_keys).where(others).values(retired_at=ends_at))
     _add(connection, key)
+    return key.kid
 
 
 def _revoke(connection: Connection, kid: str, spare: SigningKey) -> bool:

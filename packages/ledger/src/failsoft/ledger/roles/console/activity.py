@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, cast, delete, func, literal, select
 
 from failsoft.job_engine.ports.console import (
+    UNCHANGED,
     AuditEntry,
     Notice,
     OpenBreaker,
@@ -108,7 +109,8 @@ class SqlActivity(SqlJobLists, SqlRole):
             }
             values |= {"id": f"{kind}:{engine}:{minute}", "at": now_us()}
             new = insert_into(connection.dialect.name, notices).values(values)
-            return connection.execute(new.on_conflict_do_nothing()).rowcount == 1
+            mine = new.on_conflict_do_nothing().returning(notices.c.id)
+            return connection.execute(mine).first() is not None
 
         return self._database.write(work)
 
@@ -129,7 +131,8 @@ class SqlActivity(SqlJobLists, SqlRole):
 
         def work(connection: Connection) -> bool:
             insert = insert_into(connection.dialect.name, samples).on_conflict_do_nothing()
-            mine = connection.execute(insert.values(new[0])).rowcount == 1
+            first = insert.values(new[0]).returning(samples.c.minute)
+            mine = connection.execute(first).first() is not None
             if mine and new[1:]:
                 connection.execute(insert, new[1:])
             if mine:
@@ -162,7 +165,13 @@ def _record(connection: Connection, entry: AuditEntry, outcome: str) -> None:
     values = {name: getattr(entry, name) for name in _AS_THEY_ARE}
     values |= {"detail": json.dumps(dict(entry.detail)), "outcome": outcome, "at": now_us()}
     new = insert_into(connection.dialect.name, audit).values(values)
-    connection.execute(new.on_conflict_do_nothing())
+    # An action may be several transactions, of which the first ones find nothing to do.
+    came_to = new.on_conflict_do_update(
+        index_elements=["id"],
+        set_={"outcome": new.excluded.outcome},
+        where=audit.c.outcome == UNCHANGED,
+    )
+    connection.execute(came_to)
 
 
 def record_entry(connection: Connection, entry: AuditEntry) -> None:

@@ -10,6 +10,7 @@ from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.ports.console import MOST_ON_A_PAGE, Count, JobSummary, Page
 from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.follow_ups import FollowUps
 from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import DispatchTry, TryOutcome
 from failsoft.job_engine.records.states import JobState
@@ -150,7 +151,8 @@ class JobListPromises:
 
     def test_the_jobs_of_a_group_are_found_in_their_order(self, ledger: Ledger) -> None:
         """And no other job whose id begins so."""
-        members = [new_job(id=f"g-{place}") for place in range(3)]
+        counted = FollowUps(group="g").text
+        members = [new_job(id=f"g-{place}", follow_ups=counted) for place in range(3)]
         ledger.record_group(GroupRecord("g", "5ad1", "all_ended", sealed=True), None, members)
         offered(ledger, id="g-1x")
 
