@@ -155,7 +155,11 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """A finished step: its place in the job and its result as JSON."""
+    """A finished step: its place in the job and its result as JSON.
+
+    Attributes:
+        elapsed: How many seconds it took by the worker's steady clock; None where not known.
+    """
 
     name: str
     seq: int
@@ -163,6 +167,7 @@ class StepRecord:
     result: str
     epoch: int = 0
     recorded_at: datetime | None = None
+    elapsed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +255,27 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """What a worker process says of itself with each beat; a process of before says nothing.
+
+    Attributes:
+        version: The release of Failsoft that it runs.
+        python: The version of Python.
+        jobs: How many attempts it has begun.
+        busy: How many attempts it runs now.
+        rss_kb: How much memory it has, in KiB; 0 where that is not known.
+        breakers: The engines whose breakers are open in it.
+    """
+
+    version: str = ""
+    python: str = ""
+    jobs: int = 0
+    busy: int = 0
+    rss_kb: int = 0
+    breakers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerRecord:
     """A worker process, known by its boot id and not by its host name.
 
@@ -271,6 +297,7 @@ class WorkerRecord:
     machine: str = ""
     birth: str = ""
     live_until: datetime | None = None
+    info: WorkerInfo = WorkerInfo()
 
 
 class CancelOutcome(StrEnum):

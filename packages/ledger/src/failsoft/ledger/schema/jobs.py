@@ -100,6 +100,8 @@ jobs: Table = Table(
     Column("version", Integer, nullable=False, server_default=text("1")),
     # Its first events; NULL where all of them are rows of their own (see `packed_events`).
     Column("history", Text),
+    # The trace that its dispatch belongs to, as W3C Trace Context has it: JSON.
+    Column("trace_context", Text),
     **CLUSTERED,
 )
 
@@ -168,6 +170,8 @@ for _state in ("scheduled", "offered", "running", "held", "failed", "cancelled")
         *("created_at", "state", "queue", "name", "engine"),
     )
 _partial("dead", "state = 'failed'", "finished_at", "state", "queue", "name")
+_partial("stopped", "state = 'cancelled'", "finished_at", "state", "queue", "name")
+_partial("of_parent", "parent_id IS NOT NULL", "parent_id")
 _partial("tagged", "tags <> '[]'", "created_at")
 #: Whether a job is open and may run on some engines only.
 IS_PINNED = "engines <> '[]' AND finished_at IS NULL"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -22,6 +22,7 @@ from failsoft.job_engine.records.job import (
     StepKind,
     StepRecord,
     TryOutcome,
+    WorkerInfo,
     WorkerRecord,
 )
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
@@ -187,13 +188,18 @@ def running_job(row: AnyRow) -> RunningJob:
 
 def step_record(row: AnyRow) -> StepRecord:
     """Read a row of `steps`."""
-    return StepRecord(row.name, row.seq, StepKind(row.kind), row.result, row.epoch, row.recorded_at)
+    return _step(row, row.recorded_at)
 
 
 def step_as_stored(row: AnyRow) -> StepRecord:
     """Read a row of `steps` whose time is still the integer that the database keeps."""
-    recorded_at = instant(row.recorded_at)
-    return StepRecord(row.name, row.seq, StepKind(row.kind), row.result, row.epoch, recorded_at)
+    return _step(row, instant(row.recorded_at))
+
+
+def _step(row: AnyRow, recorded_at: datetime) -> StepRecord:
+    elapsed = None if row.elapsed_us is None else row.elapsed_us / 1e6
+    kind = StepKind(row.kind)
+    return StepRecord(row.name, row.seq, kind, row.result, row.epoch, recorded_at, elapsed)
 
 
 def attempt_record(row: AnyRow) -> AttemptRecord:
@@ -243,8 +249,15 @@ def history(job: AnyRow, others: Iterable[AnyRow]) -> Sequence[HistoryEntry]:
 
 def worker_record(row: AnyRow) -> WorkerRecord:
     """Read a row of `workers`."""
-    kept = _same(WorkerRecord, row, "machine", "birth")
-    return WorkerRecord(**kept, machine=row.machine or "", birth=row.birth or "")
+    kept = _same(WorkerRecord, row, "machine", "birth", "info")
+    said = json.loads(row.info)
+    info = WorkerInfo(**{**said, "breakers": tuple(said.get("breakers", ()))})
+    return WorkerRecord(**kept, machine=row.machine or "", birth=row.birth or "", info=info)
+
+
+def worker_info(info: WorkerInfo) -> str:
+    """Return what a worker says of itself as the JSON the ledger keeps."""
+    return json.dumps(asdict(info), separators=(",", ":"))
 
 
 def group_record(row: AnyRow) -> GroupRecord:

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 
 from failsoft.ledger.database.timestamps import Instant
+from failsoft.ledger.schema.activity import audit, breakers, bulks, measures, notices, samples
 from failsoft.ledger.schema.columns import (
     CLUSTERED,
     JOB_ID,
@@ -32,18 +33,24 @@ from failsoft.ledger.schema.jobs import jobs
 __all__ = [
     "aggregates",
     "attempts",
+    "audit",
+    "breakers",
+    "bulks",
     "dispatch_attempts",
     "events",
     "groups",
     "info",
     "keys",
+    "measures",
     "metadata",
+    "notices",
     "outbox",
     "pauses",
     "pruned",
     "rate_starts",
     "receipts",
     "routes",
+    "samples",
     "schedules",
     "sent_events",
     "signing_keys",
@@ -61,6 +68,8 @@ steps: Table = Table(
     Column("result", Text, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("recorded_at", Instant, nullable=False),
+    # By the worker's steady clock; NULL where it is not known.
+    Column("elapsed_us", BigInteger),
     UniqueConstraint("job_id", "seq"),
     **CLUSTERED,
 )
@@ -151,6 +160,8 @@ workers: Table = Table(
     Column("machine", String(128)),
     Column("birth", String(128)),
     Column("died_at", Instant),
+    # JSON: what the process says of itself, as `WorkerInfo` has it.
+    Column("info", Text, nullable=False, server_default="{}"),
 )
 
 #: Queues, definitions and engines of which nothing begins.
