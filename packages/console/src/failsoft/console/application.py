@@ -26,6 +26,7 @@ from failsoft.console.access.origin import SAFE, is_same_origin
 from failsoft.console.access.roles import Actor
 from failsoft.console.call import Call
 from failsoft.console.endpoint import Endpoint
+from failsoft.console.refusal import RefusedError
 from failsoft.console.site import FLASH, Site
 from failsoft.job_engine.errors import (
     DispatchError,
@@ -61,15 +62,6 @@ _HEADINGS: Mapping[int, str] = {
     429: "Too many failed logins",
     503: "The ledger is away",
 }
-
-
-class RefusedError(Exception):
-    """A request that is answered with a status and a reason."""
-
-    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.headers = dict(headers or {})
 
 
 def application(site: Site, endpoints: Sequence[Endpoint]) -> Starlette:

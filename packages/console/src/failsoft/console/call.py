@@ -75,6 +75,14 @@ class Call:
         """Return the path of a route, in the place where the console is mounted."""
         return self.site.url(self.prefix, name, **parameters)
 
+    def here(self) -> str:
+        """Return the path and query of the page that is shown, in the place of the console."""
+        if self.request.method != "GET":
+            return self.url("overview")
+        mounted, path = self.request.scope.get("root_path", ""), self.request.scope["path"]
+        path = self.prefix + path.removeprefix(mounted)
+        return f"{path}?{self.request.url.query}" if self.request.url.query else path
+
     def static(self, name: str) -> str:
         """Return the path of one of the console's own files."""
         return self.url("static", name=self.site.static_name(name))

@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import logging
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,11 @@ from failsoft.console.panels import LastAnswers
 from failsoft.console.payloads.policy import PayloadPolicy
 from failsoft.console.settings import ConsoleSettings
 from failsoft.console.static_files import static_files
+from failsoft.console.turns import Turns
 from failsoft.console.views.filters import FILTERS
 from failsoft.job_engine.errors import FailsoftError, LedgerUnavailableError
 from failsoft.job_engine.ports.console import AuditEntry
+from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.redaction import redacted
 from failsoft.job_engine.values.visible import visible
 
@@ -47,6 +50,7 @@ class Site:
         gate: The way in.
         policy: What is shown of payloads.
         answers: What panels showed last.
+        turns: The turns of bulks.
         router: The routes; set once they are made.
     """
 
@@ -57,6 +61,7 @@ class Site:
         self.gate = gate
         self.policy = policy
         self.answers = LastAnswers()
+        self.turns = Turns()
         self._templates = Templates(
             loader=PackageLoader("failsoft.console"),
             autoescape=True,
@@ -98,6 +103,14 @@ class Site:
         flash = self._flash_of(call.request)
         found = self._templates.get_template(template)
         return found.render(call=call, site=self, layout=layout, flash=flash, **context)
+
+    def last_totals(self) -> Mapping[str, int]:
+        """Return how many jobs were held and had failed when that was read last."""
+        tally = self.answers.get("tally").value or ()
+        return {
+            state: sum(each.count for each in tally if each.state == state)
+            for state in (JobState.HELD, JobState.FAILED)
+        }
 
     @staticmethod
     def tag_of(body: bytes) -> str:
