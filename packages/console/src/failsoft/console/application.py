@@ -117,7 +117,7 @@ class _Serving:
         if call.is_api:
             response = call.json({"error": heading, "detail": text}, refused.status)
         else:
-            context = {"title": heading, "text": text, "status": refused.status}
+            context = {"title": heading, "text": text, "status": refused.status, "code": refused.status}
             response = await run_in_threadpool(call.page, "error.html", **context)
         response.headers.update(refused.headers)
         return response

@@ -71,7 +71,7 @@ class Call:
         """Return whether the actor has a permission; templates call it with its name."""
         return self.actor.may(Permission(permission))
 
-    def url(self, name: str, **parameters: str) -> str:
+    def url(self, name: str, /, **parameters: str) -> str:
         """Return the path of a route, in the place where the console is mounted."""
         return self.site.url(self.prefix, name, **parameters)
 

@@ -82,7 +82,6 @@ _SCREENS: Sequence[Endpoint] = (
     Endpoint("/definitions/{name}", "definition", schedules.definition, summary="One definition"),
     Endpoint("/groups", "groups", flows.groups, summary="Groups"),
     Endpoint("/groups/{id}", "group", flows.group, summary="One group"),
-    Endpoint("/chains", "chains", flows.chains, summary="Chains"),
     Endpoint("/chains/{id}", "chain", flows.chain, summary="One chain"),
     Endpoint("/activity", "activity", activity.activity, summary="What happened and who acted"),
     Endpoint("/search", "search", flows.search, summary="Jump to a job or a list"),

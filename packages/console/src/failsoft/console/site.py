@@ -89,7 +89,7 @@ class Site:
             return given + mounted
         return mounted
 
-    def url(self, prefix: str, name: str, **parameters: str) -> str:
+    def url(self, prefix: str, name: str, /, **parameters: str) -> str:
         """Return the path of a route."""
         return prefix + str(self.router.url_path_for(name, **parameters))
 

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "ledger": (
             "Upgrade, verify, copy and prune the ledger, rotate its keys, take over a namespace."
         ),
+        "console": "Serve the web console: jobs, queues, workers, engines.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "dev": "Run servers, a ledger and workers, all in this folder.",
         "demo": "Kill an engine's host during the work, and check that every job is carried on.",

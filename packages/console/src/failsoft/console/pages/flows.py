@@ -52,20 +52,6 @@ def group(call: Call) -> Response:
     )
 
 
-def chains(call: Call) -> Response:
-    """`GET /chains`."""
-    after = call.request.query_params.get("after") or None
-    panel = call.panels.read(("chains", after), lambda: call.ledger.chains(after, _SHOWN))
-    page = panel.value
-    return call.page(
-        "chains.html",
-        title="Chains",
-        jobs=page.items if page else (),
-        after=page.after if page else None,
-        panel=panel,
-    )
-
-
 def chain(call: Call) -> Response:
     """`GET /chains/{id}`, by the id of any job of it."""
     job_id = call.path["id"]
