@@ -7,6 +7,9 @@ from failsoft.ledger.database.database import Database
 from failsoft.ledger.ledger_id import SqlIdentity
 from failsoft.ledger.roles.attempts import SqlAttempts
 from failsoft.ledger.roles.caller_transaction import SqlTransactional
+from failsoft.ledger.roles.console.activity import SqlActivity
+from failsoft.ledger.roles.console.bulks import SqlBulkActions
+from failsoft.ledger.roles.console.stories import SqlJobStories
 from failsoft.ledger.roles.dispatch import SqlRecording
 from failsoft.ledger.roles.engine_switches import SqlEngineSwitches
 from failsoft.ledger.roles.flow import SqlFlow
@@ -50,6 +53,9 @@ class SqlLedger(
     SqlRoutes,
     SqlKeys,
     SqlOutbox,
+    SqlActivity,
+    SqlJobStories,
+    SqlBulkActions,
     SqlIdentity,
 ):
     """Every role of the ledger on one database, SQLite or PostgreSQL.

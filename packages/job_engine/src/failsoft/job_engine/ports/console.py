@@ -4,6 +4,7 @@ Whatever a list has is read at the same cost however many jobs the ledger keeps.
 method: `LedgerUnavailableError` if the database does not answer.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -11,19 +12,27 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
-from failsoft.job_engine.ports.job_filter import JobFilter
+from failsoft.job_engine.errors import OptionInvalidError
+from failsoft.job_engine.ports.job_filter import JobFilter, as_json, checked
 from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import (
     AttemptRecord,
+    CancelOutcome,
     DispatchTry,
     HistoryEntry,
     JobRecord,
     Progress,
     StepRecord,
 )
-from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.records.states import TERMINAL, JobState
+from failsoft.job_engine.validation import Expect, check_said
 
 T = TypeVar("T")
+
+_EXPECT = Expect(OptionInvalidError, "audit: ")
+_BULK = Expect(OptionInvalidError, "bulk: ")
+#: A record, and whether it is new.
+_WITH_NEWS = 2
 
 #: The most that a page has.
 MOST_ON_A_PAGE = 200
@@ -179,14 +188,37 @@ class AuditEntry:
     at: datetime | None = None
 
 
+def checked_entry(entry: AuditEntry) -> None:
+    """Refuse an entry that no ledger could keep.
+
+    Raises:
+        OptionInvalidError: It is one.
+    """
+    check_said(_EXPECT, entry.actor, entry.reason)
+    _EXPECT.text("an id", entry.id, most=64)
+    _EXPECT.text("a source", entry.source, most=128)
+    _EXPECT.text("an action", entry.action, most=32)
+    _EXPECT.text("a kind of target", entry.target_kind, most=16)
+    _EXPECT.text("a target", entry.target, least=0, most=255)
+    _EXPECT.text("an outcome", entry.outcome, most=32)
+
+
+def outcome_of(entry: AuditEntry, result: object) -> str:
+    """Return what an action came to, by what the method of the ledger returned that did it."""
+    if isinstance(result, CancelOutcome):
+        return str(result)
+    is_old = isinstance(result, tuple) and len(result) == _WITH_NEWS and result[1] is False
+    return "unchanged" if is_old or result is None or result is False else entry.outcome
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something that people may have to learn of, recorded in the transaction of its cause.
 
     Attributes:
         id: Made of its cause, so that it is recorded once.
-        kind: `engine.failed_over`, `engine.failed_back`, `job.hold`, `job.fail`, `bulk.done`, or
-            `worker.crash_loop`.
+        kind: `engine.failed_over`, `engine.failed_back`, `job.hold`, `job.fail`, `job.crash_loop`
+            or `bulk.done`.
         detail: What belongs to it, as JSON values.
         told_at: When it was passed on; None before.
     """
@@ -209,8 +241,8 @@ class Sample:
         minute: When the minute began.
         queue: Of which queue; empty for all.
         engine: On which engine; empty for all, and for none.
-        metric: `waiting`, `running`, `held`, `succeeded`, `failed` or `cancelled`; the last three
-            are totals of all that ever ended so.
+        metric: `scheduled`, `waiting`, `running`, `held`, `succeeded`, `failed` or `cancelled`; the
+            last three are totals of all that ever ended so.
     """
 
     minute: datetime
@@ -273,6 +305,43 @@ class NewBulk:
     reason: str = ""
 
 
+#: The states of the jobs that an action may be done to.
+_OF_ACTION = {
+    BulkAction.CANCEL: frozenset(JobState) - TERMINAL,
+    BulkAction.RETRY: frozenset({JobState.FAILED}),
+    BulkAction.RESUME: frozenset({JobState.HELD}),
+    BulkAction.ABANDON: frozenset({JobState.HELD}),
+}
+
+
+def bulk_filter(action: BulkAction, wanted: JobFilter) -> JobFilter:
+    """Return which jobs an action is done to: of what a filter chooses, those it may be done to.
+
+    Raises:
+        OptionInvalidError: It cannot be a filter, or names only states that the action is not for.
+    """
+    chosen, may = checked(wanted), _OF_ACTION[action]
+    states = sorted(may.intersection(chosen.get("states") or may))
+    _BULK.that(
+        states, f"a filter with jobs that are {' or '.join(sorted(may))} to {action}", "none"
+    )
+    return {**chosen, "states": tuple(states)}
+
+
+def bulk_entry(bulk: NewBulk) -> AuditEntry:
+    """Return the entry in the audit of a bulk that is started.
+
+    Raises:
+        OptionInvalidError: The bulk cannot be one.
+    """
+    _BULK.whole("an expected number", bulk.expected, least=0)
+    _BULK.text("an id", bulk.id, most=64)
+    detail = {"filter": json.loads(as_json(bulk.filter)), "expected": bulk.expected}
+    action = f"bulk.{bulk.action}"
+    given = (bulk.id, bulk.actor, bulk.source, action, "bulk", bulk.id, bulk.reason)
+    return AuditEntry(*given, detail=detail)
+
+
 @dataclass(frozen=True, slots=True)
 class BulkRecord:
     """An action on all jobs that a filter chooses, and how far it has come.
@@ -316,7 +385,9 @@ class JobLists(Protocol):
         """Return the jobs that a filter chooses, the newest first.
 
         Failed jobs alone, and cancelled ones alone, come in the order of their ends, others in that
-        in which they were recorded; ties by id.
+        in which they were recorded, ties by id; those chosen by the beginning of an id, or by a
+        group, in the order of their ids. What stands in no index is looked for among
+        `MOST_LOOKED_THROUGH` rows, and a page says where that has stopped.
 
         Args:
             wanted: See `JobFilter`. A queue or a name that no job has finds nothing.
@@ -354,10 +425,6 @@ class JobLists(Protocol):
 
     def groups(self, cursor: str | None = None, limit: int = 50) -> Page[GroupRecord]:
         """Return the groups, the newest first."""
-        ...
-
-    def chains(self, cursor: str | None = None, limit: int = 50) -> Page[JobSummary]:
-        """Return the first job of each chain, the newest first."""
         ...
 
 

@@ -47,6 +47,8 @@ class Journal:
         self._open: list[str] = []
         self._places: dict[str, int] = {}
         self._answered_at: dict[str, float] = {}
+        self._begun: dict[str, float] = {}
+        self._elapsed: dict[str, float] = {}
 
     @property
     def claim(self) -> Claim:
@@ -105,7 +107,8 @@ class Journal:
 
     def step(self, name: str, kind: StepKind, result: str) -> StepRecord:
         """Return the record of a step at this place."""
-        return StepRecord(name, self._places[name], kind, result, epoch=self._claim.epoch)
+        place, epoch = self._places[name], self._claim.epoch
+        return StepRecord(name, place, kind, result, epoch, elapsed=self._time_of(name))
 
     def record(self, name: str, kind: StepKind, result: str) -> StepRecord:
         """Record a step in the ledger."""
@@ -129,12 +132,24 @@ class Journal:
 
     @contextmanager
     def open(self, name: str) -> Iterator[None]:
-        """Mark the time in which a step's own code runs: no other may begin."""
+        """Mark the time in which a step's own code runs: no other may begin.
+
+        How long that was is recorded with the step; the last time of one that is tried again.
+        """
         self._open.append(name)
+        self._elapsed.pop(name, None)
+        self._begun[name] = self._clock.steady()
         try:
             yield
         finally:
+            self._elapsed[name] = self._clock.steady() - self._begun[name]
             self._open.remove(name)
+
+    def _time_of(self, name: str) -> float | None:
+        """Return how long the code of a step took, or has taken by now; None if it has none."""
+        if name in self._elapsed or name not in self._begun:
+            return self._elapsed.get(name)
+        return self._clock.steady() - self._begun[name]
 
     def _check_place(self, name: str) -> None:
         if self._places[name] >= MAX_STEPS:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
@@ -15,6 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from failsoft.job_engine.crash_points import reached
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.values.redaction import redacted_url, scheme_of
+from failsoft.ledger.database.beside import with_what_is_beside
 from failsoft.ledger.database.call_limit import LIMIT, RUNNING, CallLimit
 from failsoft.ledger.database.errors import (
     drop_what_is_of_no_use,
@@ -209,7 +210,8 @@ class Database:
         Raises:
             LedgerUnavailableError: If the database does not answer in time.
         """
-        return self._with_retries(lambda: _done_in(self._writer.begin(), work, point), limit)
+        whole = with_what_is_beside(work)
+        return self._with_retries(lambda: _done_in(self._writer.begin(), whole, point), limit)
 
     def write_one(
         self,
@@ -248,6 +250,23 @@ class Database:
         """Run reading statements, each seeing what is committed when it runs."""
         self._look_at_file()
         return self._with_retries(lambda: _done_in(self._reader.connect(), work, point), limit)
+
+    def snapshot(self, work: Callable[[Connection], T]) -> T:
+        """Run reading statements that all see what was committed at one moment."""
+        self._look_at_file()
+        options: dict[str, Any] = {"failsoft_reads": True}
+        if not self.is_sqlite:
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        engine = self.engine.execution_options(**options)
+
+        def once() -> T:
+            with engine.connect() as connection:
+                if self.is_sqlite:
+                    # What reads begins no transaction by itself; closing the connection ends it.
+                    connection.exec_driver_sql("BEGIN")
+                return work(connection)
+
+        return self._with_retries(once)
 
     def ask(self, work: Callable[[RawConnection], T], point: str = "") -> T:
         """Run prepared statements that read."""

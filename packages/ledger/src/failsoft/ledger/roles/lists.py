@@ -1,114 +1,353 @@
 """Which jobs a list has, the newest first, at the same cost however many the ledger keeps.
 
 Each look goes through one index that holds what it chooses by. Neither database has statistics
-of a new ledger, and SQLite has none at all, so no look leaves the choice of the index to them.
+of a new ledger, and SQLite has none at all, so no look leaves the choice of the index to them. What
+stands in no index is looked for in the rows that a look finds, up to an edge.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
+    BigInteger,
     ColumnElement,
+    Select,
     String,
     and_,
     cast,
     func,
     literal,
     literal_column,
+    or_,
     select,
+    type_coerce,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from failsoft.job_engine.ports.job_filter import JobFilter
+from failsoft.job_engine.ports.cursor import Place
+from failsoft.job_engine.ports.job_filter import (
+    MOST_LOOKED_THROUGH,
+    SEVERAL,
+    JobFilter,
+    moment_of,
+    values,
+)
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnySelect
-from failsoft.ledger.database.timestamps import stored
 from failsoft.ledger.schema.jobs import by_itself, in_state, jobs
+from failsoft.ledger.schema.tables import attempts
 from failsoft.ledger.transitions.each_value import By, distinct, first_of_each
 
 #: The states that nearly no job of a large ledger is in; each has an index of its own.
 _RARE = frozenset(set(JobState) - {JobState.SUCCEEDED})
+#: How many pairs of queue and name are looked at each by itself.
+_MOST_PAIRS = 50
+_RECORDED, _BY_ID = "created_at", "id"
+_ID = jobs.c.id
+#: The columns that must hold a value, by the fields that name one.
+_COLUMNS = {
+    "key": jobs.c.idempotency_key,
+    "origin": jobs.c.retry_of,
+    "parent": jobs.c.parent_id,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of a list.
+
+    Attributes:
+        order: What it is ordered by: a column of a moment, the latest first, or `id`.
+        after: The place that it begins after.
+        edge: The place that it ends with.
+    """
+
+    order: str = _RECORDED
+    after: Place | None = None
+    edge: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A look into one index.
+
+    Attributes:
+        here: Which part of the index.
+        rest: What else must be true; nothing that an index is chosen for.
+        each: The values of a column that it looks at one by one.
+        is_narrow: Whether that part is small: it is read and sorted.
+    """
+
+    here: Sequence[ColumnElement[bool]]
+    rest: Sequence[ColumnElement[bool]]
+    each: CTE | None = None
+    is_narrow: bool = False
+
+
+def order_of(wanted: JobFilter) -> str:
+    """Return what the list of a filter is ordered by: a column of a moment, or `id`."""
+    by_id = wanted.get("id") is not None or wanted.get("group") is not None
+    return _BY_ID if by_id else moment_of(wanted)
 
 
 def newest(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> AnySelect:
-    """Select the jobs that a filter chooses, the newest first."""
-    looks = list(_looks(wanted, limit, is_sqlite=is_sqlite))
+    """Select the jobs that a filter chooses, the latest recorded first."""
+    chosen = ids(wanted, Window(), limit, is_sqlite=is_sqlite)
+    return in_order(select(*jobs.c).where(_ID.in_(chosen)), Window())
+
+
+def in_order(found: Select[Any], window: Window) -> Select[Any]:
+    """Put rows of `jobs` into the order of a list."""
+    if window.order == _BY_ID:
+        return found.order_by(_ID)
+    return found.order_by(jobs.c[window.order].desc(), _ID)
+
+
+def ids(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) -> Select[Any]:
+    """Select the ids of the first jobs of a window that a filter chooses."""
+    found = _found(wanted, window, limit, is_sqlite=is_sqlite).subquery()
+    order = (found.c.at.desc(), found.c.id)
+    return select(found.c.id).order_by(*order).limit(limit)
+
+
+def number(wanted: JobFilter, window: Window, most: int, *, is_sqlite: bool) -> Select[Any]:
+    """Count the jobs of a window that a filter chooses, up to a number."""
+    found = _found(wanted, window, most, is_sqlite=is_sqlite).subquery()
+    few = select(found.c.id).limit(most).subquery()
+    return select(func.count()).select_from(few)
+
+
+def edges(wanted: JobFilter, window: Window, *, is_sqlite: bool) -> Iterator[AnySelect]:
+    """Select up to where each look may go for what stands in no index; none where all of it does.
+
+    Each returns one row: a moment, or an id where the list is ordered by ids; NULL where fewer rows
+    are left.
+    """
+    looks = list(_looks(wanted, window, is_sqlite=is_sqlite))
+    if not any(look.rest and not look.is_narrow for look in looks):
+        return
+    for look in looks:
+        column = _ID if window.order == _BY_ID else _at(window)
+        order = column if window.order == _BY_ID else column.desc()
+        last = select(column).where(*look.here, *_after(window)).order_by(order)
+        last = last.limit(1).offset(MOST_LOOKED_THROUGH - 1)
+        if look.each is None:
+            yield select(last.scalar_subquery().label("edge"))
+        else:
+            of_each = last.correlate(look.each).scalar_subquery()
+            yield select(func.max(of_each).label("edge")).select_from(look.each)
+
+
+def _found(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) -> Any:
+    """Select what is, together, all that may be among the first: `id` and `at`."""
+    looks = _looks(wanted, window, is_sqlite=is_sqlite)
+    found = [_first(look, window, limit, is_sqlite=is_sqlite) for look in looks]
     # SQLite takes no ORDER BY within a union but in a subquery.
-    found = union_all(*(select(*look.subquery().c) for look in looks)).subquery()
-    chosen = select(found.c.id).order_by(found.c.created_at.desc(), found.c.id).limit(limit)
-    rows = select(*jobs.c).where(jobs.c.id.in_(chosen))
-    return rows.order_by(jobs.c.created_at.desc(), jobs.c.id)
+    return union_all(*(select(*each.subquery().c) for each in found))
 
 
-def _looks(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> Iterator[AnySelect]:
-    """Return statements that find, together, all that may be among the newest."""
-    states, name, queue = wanted.get("states"), wanted.get("name"), wanted.get("queue")
-    if wanted.get("key") is not None:
-        here = jobs.c.name == name
-        if name is None:
-            names = distinct(jobs.c.name, jobs.c.idempotency_key.is_not(None))
-            here = jobs.c.name.in_(select(names.c.value))
-        yield _look(limit, here, *_chosen(wanted, is_sqlite=is_sqlite))
+def _first(look: _Look, window: Window, limit: int, *, is_sqlite: bool) -> AnySelect:
+    at = literal(0) if window.order == _BY_ID else _at(window)
+    # What is sorted anyway is not to be read in the order of another index.
+    at = at + literal_column("0") if look.is_narrow else at
+    found = select(_ID, at.label("at")).where(*look.here, *look.rest)
+    if look.each is not None:
+        found = found.where(*_after(window))
+        edge = literal(0 if window.edge is None else window.edge.at)
+        by = By(jobs.c[window.order], edge, newest=True)
+        return first_of_each(look.each, found, by, literal(limit), is_sqlite=is_sqlite)
+    found = found.where(*_after(window, at), *_before(window, at))
+    order = (_ID,) if window.order == _BY_ID else (at.desc(), _ID)
+    return found.order_by(*order).limit(limit)
+
+
+def _at(window: Window) -> ColumnElement[int]:
+    return type_coerce(jobs.c[window.order], BigInteger)
+
+
+def _after(window: Window, at: ColumnElement[int] | None = None) -> list[ColumnElement[bool]]:
+    """Say that a job comes after the place that a window begins after."""
+    place = window.after
+    if place is None:
+        return []
+    if window.order == _BY_ID:
+        return [place.id < _ID]
+    at = _at(window) if at is None else at
+    # The first condition alone, so that the index is gone through from there: PostgreSQL takes an
+    # OR for a filter.
+    return [at <= place.at, or_(at < place.at, place.id < _ID)]
+
+
+def _before(window: Window, at: ColumnElement[int]) -> list[ColumnElement[bool]]:
+    if window.edge is None:
+        return []
+    return [window.edge.id >= _ID] if window.order == _BY_ID else [at >= window.edge.at]
+
+
+def _looks(wanted: JobFilter, window: Window, *, is_sqlite: bool) -> Iterator[_Look]:
+    """Return the looks that find, together, all that a filter chooses."""
+    times, states = tuple(_times(wanted, window)), wanted.get("states")
+
+    def rest(*beside: str) -> Sequence[ColumnElement[bool]]:
+        return tuple(_chosen(wanted, (*beside, "since", "until"), is_sqlite=is_sqlite))
+
+    narrow = next((field for field in _COLUMNS if wanted.get(field) is not None), None)
+    if window.order == _BY_ID:
+        beside = "id" if wanted.get("id") is not None else "group"
+        yield _Look(tuple(_among_ids(wanted)), (*times, *rest(beside)))
+    elif narrow is not None:
+        here = (*_with_name(wanted, narrow), _COLUMNS[narrow] == wanted.get(narrow))
+        yield _Look(here, (*times, *rest(narrow)), is_narrow=True)
     elif states and _RARE.issuperset(states):
-        rest = list(_chosen(wanted, "states", is_sqlite=is_sqlite))
         for state in sorted(set(states)):
-            yield _look(limit, in_state(state), *rest)
-    elif name is not None or queue is not None:
-        yield _of_pairs(wanted, limit, is_sqlite=is_sqlite)
+            yield _Look((in_state(state), *times), rest("states"))
     else:
-        yield _look(limit, *_chosen(wanted, is_sqlite=is_sqlite))
+        yield from _by_pairs(wanted, times, rest)
 
 
-def _look(limit: int, *here: ColumnElement[bool]) -> AnySelect:
-    found = select(jobs.c.id, jobs.c.created_at).where(*here)
-    return found.order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
+def _by_pairs(
+    wanted: JobFilter,
+    times: Sequence[ColumnElement[bool]],
+    rest: Callable[..., Sequence[ColumnElement[bool]]],
+) -> Iterator[_Look]:
+    pairs = list(product(*_pairs(wanted)))
+    if (None, None) in pairs or len(pairs) > _MOST_PAIRS:
+        tagged = () if wanted.get("tag") is None else (_IS_TAGGED,)
+        yield _Look((*tagged, *times), rest())
+        return
+    beside_each = rest("queue", "name")
+    for queue, name in pairs:
+        each, pair = _pair(queue, name)
+        yield _Look((*pair, *times), beside_each, each)
 
 
-def _of_pairs(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> AnySelect:
-    """Look at the newest of each queue and name: one index begins with both."""
-    name, queue = wanted.get("name"), wanted.get("queue")
+def _pairs(wanted: JobFilter) -> tuple[Sequence[str | None], Sequence[str | None]]:
+    return values(wanted.get("queue")) or (None,), values(wanted.get("name")) or (None,)
+
+
+def _pair(queue: str | None, name: str | None) -> tuple[CTE | None, Sequence[ColumnElement[bool]]]:
+    """Look at the newest of a queue and a name, or of each pair with one of them.
+
+    One index begins with both.
+    """
     if name is not None and queue is not None:
-        rest = _chosen(wanted, "name", "queue", is_sqlite=is_sqlite)
-        return _look(limit, jobs.c.queue == queue, jobs.c.name == name, *rest)
+        return None, (jobs.c.queue == queue, jobs.c.name == name)
     if queue is not None:
         each = distinct(jobs.c.name, jobs.c.queue == queue)
-        pair = (jobs.c.queue == queue, jobs.c.name == each.c.value)
+        return each, (jobs.c.queue == queue, jobs.c.name == each.c.value)
+    each = distinct(jobs.c.queue)
+    return each, (jobs.c.queue == each.c.value, jobs.c.name == name)
+
+
+def _with_name(wanted: JobFilter, field: str) -> Iterator[ColumnElement[bool]]:
+    """Say which names a key may be of: their index begins with the name."""
+    if field != "key":
+        return
+    names = values(wanted.get("name"))
+    if names:
+        yield jobs.c.name.in_(names)
     else:
-        each = distinct(jobs.c.queue)
-        pair = (jobs.c.queue == each.c.value, jobs.c.name == name)
-    rest = _chosen(wanted, "name", "queue", "since", is_sqlite=is_sqlite)
-    mine = select(jobs.c.id, jobs.c.created_at).where(*pair, *rest)
-    since = wanted.get("since")
-    by = By(jobs.c.created_at, literal(0 if since is None else stored(since)), newest=True)
-    return first_of_each(each, mine, by, literal(limit), is_sqlite=is_sqlite)
+        each = distinct(jobs.c.name, jobs.c.idempotency_key.is_not(None))
+        yield jobs.c.name.in_(select(each.c.value))
 
 
-def _chosen(wanted: JobFilter, *beside: str, is_sqlite: bool) -> Iterator[ColumnElement[bool]]:
+def _among_ids(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
+    """Say where ids are that begin so, or that are a group's: they sort by their bytes."""
+    if (beginning := wanted.get("id")) is not None:
+        yield beginning <= _ID
+        yield _next(beginning) > _ID
+        return
+    own = f"{wanted.get('group')}-"
+    yield f"{own}0" <= _ID
+    yield f"{own}:" > _ID
+
+
+def _next(beginning: str) -> str:
+    return f"{beginning[:-1]}{chr(ord(beginning[-1]) + 1)}"
+
+
+def _times(wanted: JobFilter, window: Window) -> Iterator[ColumnElement[bool]]:
+    moment = jobs.c[_RECORDED if window.order == _BY_ID else window.order]
+    if (since := wanted.get("since")) is not None:
+        yield moment >= since
+    if (until := wanted.get("until")) is not None:
+        yield moment < until
+
+
+def _chosen(
+    wanted: JobFilter, beside: Sequence[str], *, is_sqlite: bool
+) -> Iterator[ColumnElement[bool]]:
     """Say what else must be true, in such a way that no index is chosen for it."""
     if (states := wanted.get("states")) and "states" not in beside:
         yield by_itself(jobs.c.state).in_(states)
-    for column in ("queue", "name"):
-        value: Any = wanted.get(column)
-        if value is not None and column not in beside:
-            yield by_itself(jobs.c[column]) == value
-    if (key := wanted.get("key")) is not None:
-        yield jobs.c.idempotency_key == key
-    if (since := wanted.get("since")) is not None and "since" not in beside:
-        yield jobs.c.created_at >= since
-    if (until := wanted.get("until")) is not None:
-        yield jobs.c.created_at < until
+    for field in SEVERAL:
+        given: Any = wanted.get(field)
+        several = values(given)
+        if several and field not in beside:
+            column = by_itself(jobs.c[field])
+            yield column == several[0] if len(several) == 1 else column.in_(several)
+    for field, column in _COLUMNS.items():
+        value: Any = wanted.get(field)
+        if value is not None and field not in beside:
+            yield by_itself(column) == value
+    yield from _by_parts(wanted, beside, is_sqlite=is_sqlite)
+    yield from _by_text(wanted, is_sqlite=is_sqlite)
+
+
+def _by_parts(
+    wanted: JobFilter, beside: Sequence[str], *, is_sqlite: bool
+) -> Iterator[ColumnElement[bool]]:
+    if (beginning := wanted.get("id")) is not None and "id" not in beside:
+        yield func.substr(_ID, 1, len(beginning)) == beginning
+    if (group := wanted.get("group")) is not None:
+        yield _is_member(group, is_sqlite=is_sqlite)
     if (tag := wanted.get("tag")) is not None:
         yield _has_tag(tag, is_sqlite=is_sqlite)
 
 
+def _by_text(wanted: JobFilter, *, is_sqlite: bool) -> Iterator[ColumnElement[bool]]:
+    if (kind := wanted.get("error_type")) is not None:
+        # As it is written, see `rows.error_text`: none of the text is read as JSON for it.
+        beginning = f'{{"type": {json.dumps(kind)}, '
+        yield func.substr(jobs.c.error, 1, len(beginning)) == beginning
+    if (worker := wanted.get("worker")) is not None:
+        mine = and_(attempts.c.job_id == _ID, attempts.c.worker == worker)
+        yield select(literal(1)).where(mine).correlate(jobs).exists()
+    if (text := wanted.get("payload")) is not None:
+        position = func.instr if is_sqlite else func.strpos
+        yield position(jobs.c.payload, text) > 0
+
+
+def _is_member(group: str, *, is_sqlite: bool) -> ColumnElement[bool]:
+    # In C collation and of ASCII: what is beside a digit is before `0` or after `9`.
+    place = func.substr(_ID, len(group) + 2)
+    digits = place.op("NOT GLOB")("*[^0-9]*") if is_sqlite else place.op("~")("^[0-9]+$")
+    return and_(func.substr(_ID, 1, len(group) + 1) == f"{group}-", digits)
+
+
+# Most have none, and are in no index of those that have some.
+_IS_TAGGED: ColumnElement[bool] = jobs.c.tags != literal_column("'[]'")
+
+
 def _has_tag(tag: str, *, is_sqlite: bool) -> ColumnElement[bool]:
-    # Most have none, and are in no index of those that have some.
-    is_tagged = jobs.c.tags != literal_column("'[]'")
     if not is_sqlite:
-        return and_(is_tagged, cast(jobs.c.tags, JSONB).contains([tag]))
+        return and_(_IS_TAGGED, cast(jobs.c.tags, JSONB).contains([tag]))
     tags = func.json_each(jobs.c.tags).table_valued("value")
     is_among = select(literal(1)).where(cast(tags.c.value, String) == tag).exists()
     # As it stands in JSON; to look for a text is faster than to read all of them.
-    return and_(is_tagged, func.instr(jobs.c.tags, json.dumps(tag)) > 0, is_among)
+    return and_(_IS_TAGGED, func.instr(jobs.c.tags, json.dumps(tag)) > 0, is_among)
+
+
+def at_edge(window: Window, found: Sequence[Any]) -> Window:
+    """Return a window that ends where the first of its looks may go no further."""
+    there = [each for each in found if each is not None]
+    if not there:
+        return window
+    if window.order == _BY_ID:
+        return replace(window, edge=Place(0, min(there)))
+    return replace(window, edge=Place(max(there), ""))

@@ -75,7 +75,7 @@ class SqlOffers(SqlRole):
 
     def cancel(self, job_id: str, actor: str) -> CancelOutcome:
         """Cancel a job that waits, or ask the attempt that runs it to stop (R20)."""
-        return self._database.write(lambda connection: _cancel(connection, job_id, actor), "cancel")
+        return self._database.write(lambda connection: cancel(connection, job_id, actor), "cancel")
 
     def _change(
         self,
@@ -99,7 +99,12 @@ class SqlOffers(SqlRole):
         return None if row is None else rows.job_record(row)
 
 
-def _cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:
+def cancel(connection: Connection, job_id: str, actor: str) -> CancelOutcome:
+    """Cancel a job that waits, or ask the attempt that runs it to stop, in a transaction.
+
+    Raises:
+        JobNotFoundError: If there is no such job.
+    """
     invoked_jobs.lock_awaited(connection, job_id)
     while True:
         if apply.cancel(connection, job_id, actor) is not None:

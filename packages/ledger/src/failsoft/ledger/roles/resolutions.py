@@ -24,10 +24,11 @@ class SqlControl(SqlRole):
 
     def resolve(self, seen: JobRecord, resolution: Resolution) -> JobRecord | None:
         """Let a held job go on, or end it; None if it is no longer as it was seen (rule 4)."""
-        return self._database.write(lambda c: _resolve(c, seen, resolution))
+        return self._database.write(lambda c: resolve(c, seen, resolution))
 
 
-def _resolve(connection: Connection, seen: JobRecord, resolution: Resolution) -> JobRecord | None:
+def resolve(connection: Connection, seen: JobRecord, resolution: Resolution) -> JobRecord | None:
+    """Let a held job go on, or end it, in a transaction; None if it is no longer as it was seen."""
     goes_on = resolution.transition is RESUME
     # No attempt records steps of a held job, and one that was resolved has another `revision`.
     in_doubt = set(connection.execute(_IN_DOUBT, {"at_job": seen.id}).scalars())
@@ -47,5 +48,6 @@ def _settle(connection: Connection, job_id: str, resolution: Resolution) -> None
     for name, result in resolution.done.items():
         # No attempt has epoch 0: what a person decides is no attempt's record.
         settled = {"at_job": job_id, "at_name": name, "to_result": result, "to_epoch": 0}
+        settled["to_elapsed_us"] = None
         connection.execute(statements.SETTLE_STEP, settled)
     connection.execute(_FORGET, {"at_job": job_id})

@@ -34,7 +34,7 @@ class SqlManualRetries(SqlRole):
 
     def retry(self, retry: ManualRetry) -> tuple[JobRecord, bool]:
         """Record a new job that does an ended job's work again, in one transaction."""
-        return self._database.write(lambda connection: _retry(connection, retry))
+        return self._database.write(lambda c: do_again(c, retry))
 
     def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
         """Return the ids of failed jobs without a retry, the oldest first."""
@@ -62,7 +62,8 @@ class SqlManualRetries(SqlRole):
         return [rows.job_record(row) for row in found]
 
 
-def _retry(connection: Connection, retry: ManualRetry) -> tuple[JobRecord, bool]:
+def do_again(connection: Connection, retry: ManualRetry) -> tuple[JobRecord, bool]:
+    """Record a new job that does an ended job's work again, in a transaction; see `retry`."""
     known = connection.execute(_BY_ID, {"job": retry.id}).one_or_none()
     if known is not None:
         expect_replicated(connection)

@@ -1,5 +1,6 @@
 """The transaction that a `tx` step shares with its record (rule 11)."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -42,9 +43,10 @@ def record_in(
         return rows.step_record(known)
     # A statement that takes too long is ended by the server, so that its answer comes first.
     patience = longest(claim) / STATEMENT_SHARE
+    begun = time.monotonic()
     with collecting() as records, _uncommitted(connection), RUNNING.answers_within(patience):
         result = _worked(connection, work)
-    recorded = replace(step, result=result)
+    recorded = replace(step, result=result, elapsed=time.monotonic() - begun)
     fenced_writes.insert_step(connection, claim, recorded)
     # After the work: what it waited for has committed, and has its numbers before these.
     insert_records(connection, claim.job_id, step.name, records)

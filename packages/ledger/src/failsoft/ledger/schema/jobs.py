@@ -158,7 +158,8 @@ _partial(
 _partial("awaiting", "awaits IS NOT NULL", "awaits")
 _partial("ended", "finished_at IS NOT NULL", "name", "state", "finished_at")
 _partial("retry_of", "retry_of IS NOT NULL", "retry_of")
-_partial("due", "state = 'scheduled'", "run_at")
+#: What is due, and whose that is.
+_partial("due_of", "state = 'scheduled'", "run_at", "state", "queue", "engine")
 #: For a scheduler: however many jobs are due, the first of each priority are found at once.
 UNLIMITED = "state = 'scheduled' AND concurrency_key IS NULL AND rate_key IS NULL"
 _partial("by_priority", UNLIMITED, "priority", "run_at", "queue", "name")

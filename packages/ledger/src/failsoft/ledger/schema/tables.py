@@ -262,6 +262,7 @@ groups: Table = Table(
     Column("sealed", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", Instant, nullable=False),
 )
+Index(f"ix_{PREFIX}groups_newest", groups.c.created_at, groups.c.id)
 
 #: Counters that only grow, whatever is pruned; metrics come from them.
 aggregates: Table = Table(

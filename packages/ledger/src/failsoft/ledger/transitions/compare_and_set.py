@@ -14,7 +14,7 @@ from failsoft.ledger.database.joint import JointWrite
 from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.database.timestamps import microseconds, stored
 from failsoft.ledger.schema import packed_events
-from failsoft.ledger.transitions import counters, postgresql, statements
+from failsoft.ledger.transitions import counters, notices, postgresql, statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def compare_and_set(
         parameters |= {"at_job": change.job_id, "to_outcome": transition.name}
         parameters |= {"to_shard": counters.any_shard()}
         parameters |= event_detail(transition.name, change.cause)
-        parameters |= _error_of(change)
+        parameters |= _error_of(change) | notices.told(transition, change.cause.detail)
         at_once_ = postgresql.change(statement, transition, with_error=change.error is not None)
         return _executed(connection, at_once_, parameters, transition)
     row = _executed(connection, statement, parameters, transition)
@@ -88,10 +88,10 @@ def compare_and_set(
 def joint(transition: Transition, change: Change) -> JointWrite[AnyRow | None] | None:
     """Return a transition of an attempt as a part of a statement that makes several.
 
-    None where it keeps an error or a bounded moment, which few do.
+    None where it keeps an error, a bounded moment or a notice, which few do.
     """
     spans, bounds = _spans(change)
-    if change.error is not None or bounds:
+    if change.error is not None or bounds or notices.kind_of(transition) is not None:
         return None
     shape = (frozenset(change.guard), frozenset(change.values), frozenset(spans))
     given = {
@@ -174,6 +174,9 @@ def _note(connection: AnyConnection, transition: Transition, change: Change, row
         ended = {"name": row.name, "queue": row.queue, "engine": row.engine or ""}
         ended |= {"outcome": row.state, "shard": counters.any_shard()}
         execute(connection, counters.count_end(connection.dialect.name), ended)
+    told = notices.told(transition, change.cause.detail)
+    if told:
+        execute(connection, notices.INSERT, told | notices.of_row(row, told["notice_kind"]))
     if not row.is_packed:
         append_event(connection, event_of(row), transition.name, change.cause)
 

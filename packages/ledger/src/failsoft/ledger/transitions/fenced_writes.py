@@ -89,7 +89,8 @@ def insert_step(connection: AnyConnection, claim: Claim, step: StepRecord) -> No
 
 def _values_of(claim: Claim, step: StepRecord) -> dict[str, Any]:
     if step.kind is StepKind.ONCE:
-        return {"at_name": step.name, "to_result": step.result, "to_epoch": claim.epoch}
+        done = {"at_name": step.name, "to_result": step.result, "to_epoch": claim.epoch}
+        return done | {"to_elapsed_us": elapsed_us(step)}
     return {
         "job_id": claim.job_id,
         "name": step.name,
@@ -97,4 +98,10 @@ def _values_of(claim: Claim, step: StepRecord) -> dict[str, Any]:
         "kind": step.kind,
         "result": step.result,
         "epoch": claim.epoch,
+        "elapsed_us": elapsed_us(step),
     }
+
+
+def elapsed_us(step: StepRecord) -> int | None:
+    """Return how long a step took as the ledger keeps it."""
+    return None if step.elapsed is None else int(step.elapsed * 1e6)

@@ -29,13 +29,12 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
 
-from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import CLAIM, Transition
 from failsoft.ledger.database.compiled import AnySelect
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import aggregates, attempts, events, steps
-from failsoft.ledger.transitions import counters, statements
+from failsoft.ledger.transitions import counters, notices, statements
 
 _AUTHORITY = statements.FENCE.returning(jobs.c.id).cte("authority")
 
@@ -69,6 +68,8 @@ def change(
         end = statements.END_WITH_ERROR if with_error else statements.END_ATTEMPT
         ended = end.where(attempts.c.job_id == job.c.id)
         done = done.add_cte(ended.cte("attempt"))
+    if notices.kind_of(transition) is not None:
+        done = done.add_cte(notices.of_job(job))
     return done.add_cte(_count_of(job)) if transition.target.is_terminal else done
 
 
@@ -153,7 +154,7 @@ def _count_of_all(job: CTE) -> CTE:
 
 
 def _record_step() -> Insert:
-    given = ("name", "seq", "kind", "result", "epoch")
+    given = ("name", "seq", "kind", "result", "epoch", "elapsed_us")
     values = [bindparam(name, type_=steps.c[name].type) for name in given]
     done = select(_AUTHORITY.c.id, *values, now_us())
     columns = ["job_id", *given, "recorded_at"]
@@ -161,7 +162,7 @@ def _record_step() -> Insert:
 
 
 def _record_steps() -> AnySelect:
-    names = ("name", "seq", "kind", "result", "epoch")
+    names = ("name", "seq", "kind", "result", "epoch", "elapsed_us")
     seen = {f"at_{name}": jobs.c[name].type for name in ("id", "epoch", "claim_id")}
     given = _given_rows(seen | {name: steps.c[name].type for name in names})
     unlocked = _unlocked(given)
@@ -179,4 +180,4 @@ RECORD_STEPS = _record_steps()
 #: The fence, and a finished step unless it is recorded (rules 7 and 9).
 RECORD_STEP = _record_step()
 #: The fence, and the result of a `once` step in the place of its intent (rules 7 and 10).
-SETTLE_STEP = statements.replace_step(_AUTHORITY.c.id, StepKind.INTENT, StepKind.ONCE)
+SETTLE_STEP = statements.settle_step(_AUTHORITY.c.id)

@@ -128,7 +128,7 @@ def _typed(name: str, value: object) -> ColumnElement[Any]:
 @lru_cache
 def insert_step(dialect: str) -> AnyInsert:
     """Insert a step unless it is recorded."""
-    given = ("job_id", "name", "seq", "kind", "result", "epoch")
+    given = ("job_id", "name", "seq", "kind", "result", "epoch", "elapsed_us")
     values: dict[str, Any] = {name: bindparam(name) for name in given} | {"recorded_at": now_us()}
     return insert_into(dialect, steps).values(values).on_conflict_do_nothing()
 
@@ -156,9 +156,15 @@ def replace_step(job: ColumnElement[str], before: StepKind, after: StepKind) -> 
     )
 
 
+def settle_step(job: ColumnElement[str]) -> Update:
+    """Replace the intent of a `once` step of a job by its result."""
+    replaced = replace_step(job, StepKind.INTENT, StepKind.ONCE)
+    return replaced.values(elapsed_us=bindparam("to_elapsed_us", type_=steps.c.elapsed_us.type))
+
+
 _AT_JOB: ColumnElement[str] = bindparam("at_job")
 #: The intent of a `once` step by its result (rule 10).
-SETTLE_STEP = replace_step(_AT_JOB, StepKind.INTENT, StepKind.ONCE)
+SETTLE_STEP = settle_step(_AT_JOB)
 #: What a step waits for by the answer.
 ANSWER_STEP = replace_step(_AT_JOB, StepKind.WAIT, StepKind.ANSWERED)
 

@@ -16,7 +16,8 @@ from failsoft.ledger.schema.tables import workers
 from failsoft.ledger.upkeep import clock_repair
 
 _IDENTITY = ("boot_id", "engine", "queue", "host", "pid", "slots", "machine", "birth")
-_ALIVE = {
+_ALIVE: dict[str, Any] = {
+    "info": bindparam("info", type_=workers.c.info.type),
     "seen_at": now_us(),
     "live_until": now_us() + bindparam("ttl", type_=workers.c.live_until.type),
 }
@@ -46,7 +47,7 @@ class SqlWorkers(SqlRole):
         """Record that a worker process lives, for `ttl` from now."""
 
         def work(connection: Connection) -> None:
-            alive = {"ttl": microseconds(ttl)}
+            alive = {"ttl": microseconds(ttl), "info": rows.worker_info(worker.info)}
             if connection.execute(_UPDATE, alive | {"boot": worker.boot_id}).rowcount == 0:
                 connection.execute(_INSERT, alive | _identity(worker))
                 connection.execute(_forget_the_dead())

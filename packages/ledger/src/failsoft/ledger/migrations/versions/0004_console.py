@@ -31,6 +31,11 @@ def upgrade() -> None:
     columns = ["finished_at", "state", "queue", "name"]
     online.create_index(f"ix_{JOBS}_stopped", JOBS, columns, where="state = 'cancelled'")
     online.create_index(f"ix_{JOBS}_of_parent", JOBS, ["parent_id"], where="parent_id IS NOT NULL")
+    # What reads `due` finds the same order here, and whose the jobs are without their rows.
+    columns = ["run_at", "state", "queue", "engine"]
+    online.create_index(f"ix_{JOBS}_due_of", JOBS, columns, where="state = 'scheduled'")
+    online.drop_index(f"ix_{JOBS}_due", JOBS)
+    _index("groups", "newest", ["created_at", "id"])
 
 
 def _activity() -> None:

@@ -1,0 +1,1 @@
+"""What a console and an exporter read of the ledger, and how they act."""

@@ -1,0 +1,222 @@
+"""Lists and figures of jobs, as a console reads them."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    bindparam,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    type_coerce,
+    union,
+    union_all,
+)
+
+from failsoft.job_engine.ports import cursor as cursors
+from failsoft.job_engine.ports.console import (
+    MOST_COUNTED,
+    MOST_ON_A_PAGE,
+    Count,
+    JobSummary,
+    Known,
+    Page,
+    Tally,
+)
+from failsoft.job_engine.ports.cursor import AFTER_ALL, Place
+from failsoft.job_engine.ports.job_filter import (
+    MOST_LOOKED_THROUGH,
+    JobFilter,
+    as_json,
+    checked,
+)
+from failsoft.job_engine.records.groups import GroupRecord
+from failsoft.job_engine.records.job import JobRecord, TryOutcome
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.compiled import AnyRow, AnySelect
+from failsoft.ledger.database.role import SqlRole
+from failsoft.ledger.database.timestamps import instant, now_us, stored
+from failsoft.ledger.roles import lists
+from failsoft.ledger.roles.console.pages import Listing, check_limit
+from failsoft.ledger.roles.lists import Window
+from failsoft.ledger.schema import rows
+from failsoft.ledger.schema.jobs import by_itself, in_state, jobs
+from failsoft.ledger.schema.tables import aggregates, dispatch_attempts, groups, workers
+from failsoft.ledger.transitions.each_value import distinct
+
+_AS_THEY_ARE = (
+    *("id", "name", "queue", "engine", "epoch", "claims", "handoffs", "priority"),
+    *("cancel_requested", "idempotency_key", "retry_of", "parent_id"),
+    *("created_at", "run_at", "started_at", "finished_at"),
+)
+_FIRST_ENGINE = (
+    select(dispatch_attempts.c.engine)
+    .where(
+        dispatch_attempts.c.job_id == jobs.c.id,
+        dispatch_attempts.c.outcome == TryOutcome.ACCEPTED,
+    )
+    .order_by(dispatch_attempts.c.epoch)
+    .limit(1)
+    .correlate(jobs)
+    .scalar_subquery()
+    .label("first_engine")
+)
+#: So much of an error as its type may need; the whole may have a long traceback.
+_ERROR_CHARS = 300
+_ERROR_TYPE = re.compile(r'\{"type": ("(?:[^"\\]|\\.)*")')
+SUMMARY: tuple[ColumnElement[Any], ...] = (
+    *(jobs.c[name] for name in _AS_THEY_ARE),
+    *(jobs.c.state, jobs.c.tags, jobs.c.progress, _FIRST_ENGINE),
+    func.substr(jobs.c.error, 1, _ERROR_CHARS).label("error_beginning"),
+)
+
+
+def summary(row: AnyRow) -> JobSummary:
+    """Read what `SUMMARY` selects."""
+    error = _ERROR_TYPE.match(row.error_beginning or "")
+    return JobSummary(
+        **{name: getattr(row, name) for name in _AS_THEY_ARE},
+        state=JobState(row.state),
+        tags=tuple(json.loads(row.tags)),
+        progress=rows.progress_record(row.progress),
+        first_engine=row.first_engine,
+        error_type=None if error is None else json.loads(error.group(1)),
+    )
+
+
+#: Those that are counted by their rows, and of them those whose oldest is the one recorded first.
+_COUNTED = (
+    *(JobState.SCHEDULED, JobState.OFFERED, JobState.RUNNING),
+    *(JobState.HELD, JobState.FAILED),
+)
+_OLDEST_RECORDED = frozenset({JobState.OFFERED, JobState.HELD, JobState.FAILED})
+_QUEUE, _ENGINE = by_itself(jobs.c.queue), by_itself(jobs.c.engine)
+
+
+def _of_state(state: JobState) -> AnySelect:
+    # One state each, as the partial indexes have them, and no index for the groups.
+    recorded = func.min(type_coerce(jobs.c.created_at, BigInteger))
+    oldest = recorded if state in _OLDEST_RECORDED else cast(null(), BigInteger)
+    figures = (literal(str(state)), _QUEUE, _ENGINE, func.count(), oldest)
+    names = ("state", "queue", "engine", "jobs", "oldest")
+    labelled = (each.label(name) for each, name in zip(figures, names, strict=True))
+    return select(*labelled).where(in_state(state)).group_by(_QUEUE, _ENGINE)
+
+
+_TALLY = union_all(*map(_of_state, _COUNTED))
+_DUE = (
+    select(
+        _QUEUE.label("queue"),
+        _ENGINE.label("engine"),
+        func.min(type_coerce(jobs.c.run_at, BigInteger)).label("oldest"),
+    )
+    .where(in_state(JobState.SCHEDULED), jobs.c.run_at <= now_us())
+    .group_by(_QUEUE, _ENGINE)
+)
+_queues = distinct(jobs.c.queue)
+_QUEUES = select(_queues.c.value).where(_queues.c.value.is_not(None))
+_names = distinct(jobs.c.name, jobs.c.queue == bindparam("of_queue"))
+_NAMES = select(_names.c.value).where(_names.c.value.is_not(None))
+_ENGINES = union(select(aggregates.c.engine), select(workers.c.engine))
+
+
+class SqlJobLists(SqlRole):
+    """`JobLists` on SQL."""
+
+    def find(
+        self, wanted: JobFilter, cursor: str | None = None, limit: int = 50
+    ) -> Page[JobSummary]:
+        """Return the jobs that a filter chooses, the newest first."""
+        check_limit(limit)
+        chosen, of = checked(wanted), as_json(wanted)
+        window = Window(lists.order_of(chosen), cursors.read(cursor, of))
+
+        def work(connection: Connection) -> tuple[Window, Sequence[AnyRow]]:
+            here = self._at_edge(connection, chosen, window)
+            first = lists.ids(chosen, here, limit + 1, is_sqlite=self._database.is_sqlite)
+            found = select(*SUMMARY).where(jobs.c.id.in_(first))
+            return here, connection.execute(lists.in_order(found, here)).all()
+
+        here, found = self._database.read(work)
+        return _page(here, found, limit, of)
+
+    def records(self, ids: Sequence[str]) -> Sequence[JobRecord]:
+        """Return whole jobs in the order given, without those that are gone."""
+        cursors.EXPECT.value(len(ids) <= MOST_ON_A_PAGE, f"at most {MOST_ON_A_PAGE} ids", len(ids))
+        statement = select(*jobs.c).where(jobs.c.id.in_(ids))
+        found = self._database.read(lambda c: c.execute(statement).all())
+        by_id = {row.id: rows.job_record(row) for row in found}
+        return [by_id[each] for each in ids if each in by_id]
+
+    def count(self, wanted: JobFilter, most: int = MOST_COUNTED) -> Count:
+        """Count the jobs that a filter chooses, up to a number."""
+        cursors.EXPECT.whole("a most", most, least=1, most=MOST_LOOKED_THROUGH)
+        chosen = checked(wanted)
+        window = Window(lists.order_of(chosen))
+
+        def work(connection: Connection) -> Count:
+            here = self._at_edge(connection, chosen, window)
+            statement = lists.number(chosen, here, most + 1, is_sqlite=self._database.is_sqlite)
+            found = connection.execute(statement).scalar_one()
+            return Count(min(found, most), found > most or here.edge is not None)
+
+        return self._database.read(work)
+
+    def tally(self) -> Sequence[Tally]:
+        """Return how many jobs of each queue are in each state on each engine."""
+
+        def work(connection: Connection) -> tuple[Sequence[AnyRow], Sequence[AnyRow]]:
+            return connection.execute(_TALLY).all(), connection.execute(_DUE).all()
+
+        counted, due = self._database.read(work)
+        oldest = {(row.queue, row.engine): row.oldest for row in due}
+        return [_tally(row, oldest.get((row.queue, row.engine))) for row in counted]
+
+    def known(self) -> Known:
+        """Return the names that jobs of the ledger have, each in its order."""
+
+        def work(connection: Connection) -> Known:
+            queues = connection.execute(_QUEUES).scalars().all()
+            names: set[str] = set()
+            for queue in queues:
+                names.update(connection.execute(_NAMES, {"of_queue": queue}).scalars())
+            engines = {each for each in connection.execute(_ENGINES).scalars() if each}
+            return Known(sorted(queues), sorted(names), sorted(engines))
+
+        return self._database.read(work)
+
+    def groups(self, cursor: str | None = None, limit: int = 50) -> Page[GroupRecord]:
+        """Return the groups, the newest first."""
+        return _GROUPS.page(self._database, cursor, limit)
+
+    def _at_edge(self, connection: Connection, wanted: JobFilter, window: Window) -> Window:
+        edges = lists.edges(wanted, window, is_sqlite=self._database.is_sqlite)
+        return lists.at_edge(window, [connection.execute(each).scalar_one() for each in edges])
+
+
+_GROUPS = Listing(groups, "created_at", rows.group_record)
+
+
+def _page(window: Window, found: Sequence[AnyRow], limit: int, of: str) -> Page[JobSummary]:
+    items = [summary(row) for row in found[:limit]]
+    if len(found) > limit:
+        last = items[-1]
+        at = 0 if window.order == "id" else stored(getattr(last, window.order))
+        return Page(items, cursors.written(Place(at, last.id), of))
+    if window.edge is None:
+        return Page(items)
+    place = window.edge if window.order == "id" else Place(window.edge.at, AFTER_ALL)
+    return Page(items, cursors.written(place, of), MOST_LOOKED_THROUGH)
+
+
+def _tally(row: AnyRow, due: int | None) -> Tally:
+    oldest = due if row.state == JobState.SCHEDULED else row.oldest
+    since = None if oldest is None else instant(oldest)
+    return Tally(row.queue, row.engine, JobState(row.state), row.jobs, since)
