@@ -23,7 +23,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin vendor test-browser check format bench clean
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,14 @@ test-cluster: setup  ## Fail clusters over under load, each node on a host: Post
 	@$(RUN) python -m tests.servers.network
 	@tests/servers/install cluster rabbitmq
 	@_FAILSOFT_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
+
+test-browser: setup  ## Use the console as people do, in Chromium: keys, no JavaScript, axe on every screen
+	@command -v chromium >/dev/null || tests/servers/install chromium
+	@$(UV) run --quiet --locked --isolated --all-packages --all-extras --group browser \
+		--python $(PYTHON) pytest -m long tests/browser $(ARGS)
+
+vendor: setup  ## Take the console's files of others from their npm packages, by their digests
+	@$(RUN) python -m tests.console.vendor
 
 chaos: setup  ## Break everything for a while and check every promise (MINUTES= SEED= LEDGER= ENGINES= ARGS=)
 	@tests/servers/install $(SERVERS)

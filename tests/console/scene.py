@@ -1,4 +1,4 @@
-"""A ledger in which everything that the screens show has happened, through the ledger's own calls."""
+"""A ledger in which everything that the screens show has happened, by its own calls."""
 
 import json
 import time
@@ -159,7 +159,7 @@ def _failed(ledger: SqlLedger, place: int) -> str:
     job = offered(ledger, RQ if place % 2 else DRAMATIQ, name="send_welcome", tags=("mail",))
     claim = claimed(ledger, job)
     error = ErrorRecord("smtplib.SMTPAuthenticationError", "(535, credentials invalid)", TRACEBACK)
-    if place > 4:  # noqa: PLR2004 - two of another cause
+    if place > 4:
         error = ErrorRecord("TimeoutError", "the mail server did not answer in 30 s", "")
     ledger.conclude(claim, Conclusion(FAIL, error=error, reason="no attempt left"))
     return job.id

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -117,8 +118,10 @@ class _Serving:
         if call.is_api:
             response = call.json({"error": heading, "detail": text}, refused.status)
         else:
-            context = {"title": heading, "text": text, "status": refused.status, "code": refused.status}
-            response = await run_in_threadpool(call.page, "error.html", **context)
+            code = refused.status
+            response = await run_in_threadpool(
+                partial(call.page, "error.html", code, title=heading, text=text, code=code)
+            )
         response.headers.update(refused.headers)
         return response
 
@@ -169,7 +172,8 @@ class _Serving:
     async def _handled(self, endpoint: Endpoint, call: Call) -> Response:
         try:
             if endpoint.is_async:
-                return await endpoint.handler(call)
+                served: Response = await endpoint.handler(call)
+                return served
             found: Response = await run_in_threadpool(endpoint.handler, call)
         except FailsoftError as error:
             status = next((code for kind, code in _STATUS if isinstance(error, kind)), 400)

@@ -1,9 +1,9 @@
 """One request as a handler sees it, and the answers that it may give."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -11,13 +11,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from failsoft.console.access.roles import Actor, Permission
 from failsoft.console.environment import Ledger
-from failsoft.console.panels import Panels
+from failsoft.console.panels import Panel, Panels
 from failsoft.console.views.plain import plain
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.ports.console import AuditEntry
 
 if TYPE_CHECKING:
     from failsoft.console.site import Site
+
+T = TypeVar("T")
 
 #: The longest reason that an action takes.
 MAX_REASON_CHARS = 500
@@ -51,6 +53,10 @@ class Call:
     def ledger(self) -> Ledger:
         """The ledger; raises `LedgerUnavailableError` while it cannot be opened."""
         return self.site.environment.ledger()
+
+    def panel(self, key: Hashable, read: Callable[[Ledger], T]) -> Panel[T]:
+        """Return what a panel shows; see `Panels.read`."""
+        return self.panels.read(key, lambda: read(self.ledger))
 
     @property
     def path(self) -> Mapping[str, str]:

@@ -32,7 +32,7 @@ _ACT, _PAUSE, _RESOLVE = Permission.ACT, Permission.PAUSE, Permission.RESOLVE
 _API = "/api/v1"
 
 
-def _post(
+def _post(  # noqa: PLR0917 - a row of a table
     path: str, name: str, handler: Callable[[Call], Response], permission: Permission, summary: str
 ) -> tuple[Endpoint, Endpoint]:
     """Return an action of a screen, and the same in the API."""

@@ -16,7 +16,7 @@ from failsoft.console.access.secrets import PasswordHash, token_hash
 from failsoft.console.access.settings import Users
 
 #: Of a program that mounts the console: who a request is of, None for nobody.
-Authenticate = Callable[[Request], Actor | None | Awaitable[Actor | None]]
+Authenticate = Callable[[Request], Actor | Awaitable[Actor | None] | None]
 
 #: What a proxy adds; a request that has one of them is not local, wherever it comes from.
 _FORWARDED = (

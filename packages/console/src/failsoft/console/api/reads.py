@@ -66,7 +66,9 @@ def audits(call: Call) -> Response:
 def notices(call: Call) -> Response:
     """`GET /api/v1/notices`: what happened, the newest first."""
     query = call.request.query_params
-    return call.json(call.ledger.notices(query.get("after") or None, read_limit(query.get("limit"))))
+    return call.json(
+        call.ledger.notices(query.get("after") or None, read_limit(query.get("limit")))
+    )
 
 
 def failed(call: Call) -> Response:

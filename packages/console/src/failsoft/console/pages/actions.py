@@ -95,9 +95,7 @@ def _again(call: Call, action: str, **options: Any) -> Response:
     detail = {name: value for name, value in options.items() if name == "from_step"}
     entry = call.entry(action, "job", job.id, was=job.state, **detail)
     actor, reason = _said(call)
-    new = call.act(
-        entry, lambda: retry(call.ledger, job.id, reason=reason, actor=actor, **options)
-    )
+    new = call.act(entry, lambda: retry(call.ledger, job.id, reason=reason, actor=actor, **options))
     return call.done(f"Its work is done again by job {new.id}.", call.url("job", id=new.id))
 
 
@@ -165,4 +163,3 @@ def _result(call: Call, job: JobRecord, text: str) -> str:
         raise
     except ValueError as error:
         raise ResultInvalidError(f"expected a result as JSON, got: {error}") from None
-

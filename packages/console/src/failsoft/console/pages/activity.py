@@ -16,10 +16,10 @@ def activity(call: Call) -> Response:
     query = call.request.query_params
     kind, target = query.get("kind", ""), query.get("target", "")[:255] or None
     before, told = query.get("audit") or None, query.get("notice") or None
-    audits = call.panels.read(
-        ("audits", before, target), lambda: call.ledger.audits(before, _SHOWN, target)
+    audits = call.panel(
+        ("audits", before, target), lambda ledger: ledger.audits(before, _SHOWN, target)
     )
-    notices = call.panels.read(("notices", told), lambda: call.ledger.notices(told, _SHOWN))
+    notices = call.panel(("notices", told), lambda ledger: ledger.notices(told, _SHOWN))
     entries: list[AuditEntry | Notice] = []
     if kind != "notices" and audits.value:
         entries += audits.value.items

@@ -9,21 +9,11 @@ from failsoft.console.call import Call
 from failsoft.console.refusal import RefusedError
 from failsoft.console.views.search import line_of, query_of, read_filter
 from failsoft.job_engine.errors import OptionInvalidError
-from failsoft.job_engine.ports.console import BulkAction, Count, NewBulk
+from failsoft.job_engine.ports.console import BulkAction, Count, NewBulk, bulk_filter
 from failsoft.job_engine.ports.job_filter import JobFilter
-from failsoft.job_engine.records.states import JobState
 
 #: A count that has changed by more than this share since it was shown is shown again.
 DRIFT = 0.1
-#: The states that an action is for; a filter has to name one of them alone.
-STATES: dict[BulkAction, frozenset[JobState]] = {
-    BulkAction.CANCEL: frozenset(
-        {JobState.SCHEDULED, JobState.OFFERED, JobState.RUNNING, JobState.HELD}
-    ),
-    BulkAction.RETRY: frozenset({JobState.FAILED}),
-    BulkAction.RESUME: frozenset({JobState.HELD}),
-    BulkAction.ABANDON: frozenset({JobState.HELD}),
-}
 _DECISIONS = frozenset({BulkAction.RESUME, BulkAction.ABANDON})
 
 
@@ -32,7 +22,7 @@ def bulk_new(call: Call) -> Response:
     query = call.request.query_params
     action = _action(query.get("action", ""))
     pairs = [(name, value) for name, value in query.multi_items() if name != "action"]
-    wanted = _wanted(action, read_filter(pairs))
+    wanted = bulk_filter(action, read_filter(pairs))
     count = call.ledger.count(wanted)
     return _asked(call, action, wanted, count)
 
@@ -41,7 +31,7 @@ def bulk_start(call: Call) -> Response:
     """`POST /bulk`, with `action`, `filter`, `expected` and `typed`."""
     action = _action(call.text("action"))
     _check_decides(call, action)
-    wanted = _wanted(action, read_filter([("q", call.text("filter", most=2000))]))
+    wanted = bulk_filter(action, read_filter([("q", call.text("filter", most=2000))]))
     shown, typed = _number(call, "expected"), _number(call, "typed")
     if shown != typed:
         raise OptionInvalidError(f"expected the number {shown:,} to be typed, got {typed:,}")
@@ -59,7 +49,7 @@ def bulk_start(call: Call) -> Response:
 def bulk(call: Call) -> Response:
     """`GET /bulks/{id}`."""
     bulk_id = call.path["id"]
-    panel = call.panels.read(("bulk", bulk_id), lambda: call.ledger.bulk(bulk_id))
+    panel = call.panel(("bulk", bulk_id), lambda ledger: ledger.bulk(bulk_id))
     record = panel.value
     if record is not None and record.state == "running" and not panel.is_stale:
         # One that its process left behind goes on wherever it is looked at.
@@ -83,7 +73,12 @@ def bulk_stop(call: Call) -> Response:
 
 
 def _asked(
-    call: Call, action: BulkAction, wanted: JobFilter, count: Count, changed: int | None = None
+    call: Call,
+    action: BulkAction,
+    wanted: JobFilter,
+    count: Count,
+    *,
+    changed: int | None = None,
 ) -> Response:
     if call.is_api:
         raise OptionInvalidError(
@@ -105,21 +100,8 @@ def _asked(
 
 def _action(text: str) -> BulkAction:
     if text not in tuple(BulkAction):
-        raise OptionInvalidError(
-            f"expected an action ({', '.join(BulkAction)}), got {text[:40]!r}"
-        )
+        raise OptionInvalidError(f"expected an action ({', '.join(BulkAction)}), got {text[:40]!r}")
     return BulkAction(text)
-
-
-def _wanted(action: BulkAction, wanted: JobFilter) -> JobFilter:
-    states = set(wanted.get("states") or ())
-    if not states or not states <= STATES[action]:
-        known = ", ".join(sorted(STATES[action]))
-        raise OptionInvalidError(
-            f"expected a filter with states to {action} jobs of ({known}), as in "
-            f"state:{sorted(STATES[action])[0]}, got {', '.join(sorted(states)) or 'none'}"
-        )
-    return wanted
 
 
 def _may_decide(call: Call, action: BulkAction) -> bool:
@@ -138,5 +120,3 @@ def _number(call: Call, name: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise OptionInvalidError(f"expected {name} as a number, got {text!r}")
     return int(text)
-
-

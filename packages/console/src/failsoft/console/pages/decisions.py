@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from starlette.responses import Response
 
@@ -46,7 +46,7 @@ class Cause:
 def held(call: Call) -> Response:
     """`GET /held`."""
     page = call.panels.read("held", lambda: _held(call))
-    count = call.panels.read("held-count", lambda: call.ledger.count(_HELD))
+    count = call.panel("held-count", lambda ledger: ledger.count(_HELD))
     return call.page(
         "held.html", title="Held", held=page.value or (), panel=page, count=count.value
     )
@@ -55,7 +55,7 @@ def held(call: Call) -> Response:
 def failed(call: Call) -> Response:
     """`GET /failed`."""
     panel = call.panels.read("failed", lambda: causes_of(call))
-    count = call.panels.read("failed-count", lambda: call.ledger.count(_FAILED))
+    count = call.panel("failed-count", lambda ledger: ledger.count(_FAILED))
     return call.page(
         "failed.html",
         title="Failed",
@@ -93,7 +93,7 @@ def causes_of(call: Call) -> Sequence[Cause]:
 def _add(found: dict[tuple[str, str, str], Cause], job: JobRecord) -> None:
     kind = job.error.type if job.error else "unknown"
     line = job.error.message.partition("\n")[0][:160] if job.error else ""
-    at = job.finished_at or job.created_at or datetime.now(UTC)
+    at = job.finished_at or job.created_at
     wanted: JobFilter = {"states": (JobState.FAILED,), "name": (job.name,), "error_type": kind}
     cause = found.get((job.name, kind, line))
     if cause is None:

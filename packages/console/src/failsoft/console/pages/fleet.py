@@ -1,13 +1,13 @@
 """Queues, workers and engines: what serves the jobs, and how it is paused."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
 
 from failsoft.console.call import Call
-from failsoft.console.pages.overview import FRESH, LAST_HOUR, engine_rows, queue_rows
+from failsoft.console.pages.overview import FRESH, LAST_HOUR, engine_rows, queue_rows, switches_of
 from failsoft.console.views.search import query_of
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.policies.queue import declared_queues
@@ -25,10 +25,10 @@ _MOST_RUNNING = 200
 def queues(call: Call) -> Response:
     """`GET /queues`."""
     since = datetime.now(UTC) - LAST_HOUR
-    tally = call.panels.read("tally", lambda: call.ledger.tally())
-    workers = call.panels.read("workers", lambda: call.ledger.live_workers())
-    pauses = call.panels.read("pauses", lambda: call.ledger.pauses())
-    samples = call.panels.read("samples", lambda: call.ledger.samples(since))
+    tally = call.panel("tally", lambda ledger: ledger.tally())
+    workers = call.panel("workers", lambda ledger: ledger.live_workers())
+    pauses = call.panel("pauses", lambda ledger: ledger.pauses())
+    samples = call.panel("samples", lambda ledger: ledger.samples(since))
     rows = queue_rows(
         tally.value or (), workers.value or (), pauses.value or (), samples.value or ()
     )
@@ -39,20 +39,22 @@ def queue(call: Call) -> Response:
     """`GET /queues/{name}`."""
     name = call.path["name"]
     since = datetime.now(UTC) - LAST_HOUR
-    tally = call.panels.read("tally", lambda: call.ledger.tally())
-    workers = call.panels.read("workers", lambda: call.ledger.live_workers())
-    pauses = call.panels.read("pauses", lambda: call.ledger.pauses())
-    samples = call.panels.read("samples", lambda: call.ledger.samples(since))
+    tally = call.panel("tally", lambda ledger: ledger.tally())
+    workers = call.panel("workers", lambda ledger: ledger.live_workers())
+    pauses = call.panel("pauses", lambda ledger: ledger.pauses())
+    samples = call.panel("samples", lambda ledger: ledger.samples(since))
     rows = queue_rows(
         tally.value or (), workers.value or (), pauses.value or (), samples.value or ()
     )
     row = next((each for each in rows if each.name == name), None)
-    waiting = call.panels.read(
-        ("queue-jobs", name), lambda: call.ledger.find(_waiting_in(name), None, 20)
+    waiting = call.panel(
+        ("queue-jobs", name), lambda ledger: ledger.find(_waiting_in(name), None, 20)
     )
     if row is None and not call.panels.is_away and name not in declared_queues():
         known = ", ".join(each.name for each in rows) or "there is none"
-        raise OptionInvalidError(f"expected a queue that has jobs or workers ({known}), got another")
+        raise OptionInvalidError(
+            f"expected a queue that has jobs or workers ({known}), got another"
+        )
     return call.page(
         "queue.html",
         title=f"Queue {name[:40]}",
@@ -68,10 +70,12 @@ def queue(call: Call) -> Response:
 
 def workers(call: Call) -> Response:
     """`GET /workers`."""
-    live = call.panels.read("workers", lambda: call.ledger.live_workers())
-    breakers = call.panels.read("breakers", lambda: call.ledger.breakers(FRESH))
+    live = call.panel("workers", lambda ledger: ledger.live_workers())
+    breakers = call.panel("breakers", lambda ledger: ledger.breakers(FRESH))
     running = call.panels.read("running", lambda: _running(call))
-    found = sorted(live.value or (), key=lambda each: (each.engine, each.queue, each.host, each.pid))
+    found = sorted(
+        live.value or (), key=lambda each: (each.engine, each.queue, each.host, each.pid)
+    )
     return call.page(
         "workers.html",
         title="Workers",
@@ -104,12 +108,12 @@ def probe(call: Call) -> Response:
 
 
 def _engines(call: Call, probed: dict[str, Any]) -> Response:
-    live = call.panels.read("workers", lambda: call.ledger.live_workers())
-    breakers = call.panels.read("breakers", lambda: call.ledger.breakers(FRESH))
-    switches = call.panels.read("switches", lambda: [
-        *call.ledger.pauses(), *call.ledger.disabled_engines()
-    ])
-    notices = call.panels.read("notices", lambda: call.ledger.notices(limit=20))
+    live = call.panel("workers", lambda ledger: ledger.live_workers())
+    breakers = call.panel("breakers", lambda ledger: ledger.breakers(FRESH))
+    switches = call.panels.read(
+        "switches", lambda: switches_of(call)
+    )
+    notices = call.panel("notices", lambda ledger: ledger.notices(limit=20))
     rows = engine_rows(
         call.site.environment.engine_names,
         live.value or (),
@@ -149,11 +153,14 @@ def _probes(call: Call, name: str) -> Any:
         # An engine that is away is probed once, not once for each queue.
         if found.healthy or found.is_refused:
             found = call.site.environment.engines().probe(name, queue)
-        yield queue.name, EngineHealth(
-            healthy=found.healthy,
-            detail=redacted(found.detail),
-            backlog=found.backlog,
-            is_refused=found.is_refused,
+        yield (
+            queue.name,
+            EngineHealth(
+                healthy=found.healthy,
+                detail=redacted(found.detail),
+                backlog=found.backlog,
+                is_refused=found.is_refused,
+            ),
         )
 
 
@@ -207,5 +214,3 @@ def _resume(call: Call, kind: Pausable, back: str) -> Response:
 
 def _waiting_in(name: str) -> JobFilter:
     return {"states": (JobState.OFFERED, JobState.SCHEDULED), "queue": (name,)}
-
-

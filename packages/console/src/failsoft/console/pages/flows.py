@@ -20,7 +20,7 @@ _SHOWN = 50
 def groups(call: Call) -> Response:
     """`GET /groups`."""
     after = call.request.query_params.get("after") or None
-    panel = call.panels.read(("groups", after), lambda: call.ledger.groups(after, _SHOWN))
+    panel = call.panel(("groups", after), lambda ledger: ledger.groups(after, _SHOWN))
     page = panel.value
     return call.page(
         "groups.html",
@@ -37,8 +37,8 @@ def group(call: Call) -> Response:
     record = call.ledger.group(group_id)
     after = call.request.query_params.get("after") or None
     wanted: JobFilter = {"group": group_id}
-    panel = call.panels.read(
-        ("group", group_id, after), lambda: call.ledger.find(wanted, after, _SHOWN)
+    panel = call.panel(
+        ("group", group_id, after), lambda ledger: ledger.find(wanted, after, _SHOWN)
     )
     page = panel.value
     return call.page(

@@ -27,7 +27,7 @@ MOST_ROWS = 300
 def job(call: Call) -> Response:
     """`GET /jobs/{id}`."""
     job_id = call.path["id"]
-    story = call.panels.read(("story", job_id), lambda: call.ledger.story(job_id))
+    story = call.panel(("story", job_id), lambda ledger: ledger.story(job_id))
     if story.value is None:
         return call.page("job_away.html", title="Job", job_id=job_id)
     found = story.value

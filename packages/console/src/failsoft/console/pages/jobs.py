@@ -8,6 +8,7 @@ from starlette.responses import Response
 from failsoft.console.call import Call
 from failsoft.console.views.search import line_of, query_of, read_filter, read_limit
 from failsoft.job_engine.errors import OptionInvalidError
+from failsoft.job_engine.ports.console import Tally
 from failsoft.job_engine.ports.job_filter import JobFilter, digest
 from failsoft.job_engine.records.states import JobState
 
@@ -34,19 +35,20 @@ def jobs(call: Call) -> Response:
         limit = read_limit(query.get("limit"))
         after = query.get("after") or None
         columns = _columns(query.get("cols"))
-        return _listed(call, wanted, after, limit, columns)
+        return _listed(call, wanted, after, limit, columns=columns)
     except OptionInvalidError as error:
         # The text that was typed stays where it was, with what is wrong about it.
-        typed = query.get("q") or " ".join(f"{k}:{v}" for k, v in query.multi_items() if k != "after")
+        pairs = (f"{word}:{value}" for word, value in query.multi_items() if word != "after")
+        typed = query.get("q") or " ".join(pairs)
         return call.page("jobs.html", 400, **_empty(typed[:2000], str(error)))
 
 
 def _listed(
-    call: Call, wanted: JobFilter, after: str | None, limit: int, columns: Sequence[str]
+    call: Call, wanted: JobFilter, after: str | None, limit: int, *, columns: Sequence[str]
 ) -> Response:
     key = "jobs", digest(wanted), after, limit
-    page = call.panels.read(key, lambda: call.ledger.find(wanted, after, limit))
-    tally = call.panels.read("tally", lambda: call.ledger.tally())
+    page = call.panel(key, lambda ledger: ledger.find(wanted, after, limit))
+    tally = call.panel("tally", lambda ledger: ledger.tally())
     count = call.panels.read(("count", digest(wanted)), lambda: call.ledger.count(wanted))
     states = wanted.get("states") or ()
     state = str(states[0]) if len(states) == 1 else ""
@@ -96,7 +98,7 @@ def _tab_query(without: Mapping[str, Any], tab: str) -> str:
     return query_of(wanted)
 
 
-def _tallied(tally: Sequence[Any], tab: str) -> int | None:
+def _tallied(tally: Sequence[Tally], tab: str) -> int | None:
     """Return how many jobs are in a state; None where that is not counted."""
     if tab in ("", JobState.SUCCEEDED, JobState.CANCELLED):
         return None
@@ -109,7 +111,5 @@ def _columns(text: str | None) -> Sequence[str]:
     names = text.split(",")
     for name in names:
         if name not in COLUMNS:
-            raise OptionInvalidError(
-                f"expected columns ({', '.join(COLUMNS)}), got {name[:40]!r}"
-            )
+            raise OptionInvalidError(f"expected columns ({', '.join(COLUMNS)}), got {name[:40]!r}")
     return names

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from starlette.responses import Response
 
@@ -106,14 +107,13 @@ class EngineRow:
 
 def overview(call: Call) -> Response:
     """`GET /`."""
-    panels = call.panels
     since = datetime.now(UTC) - LAST_HOUR
-    tally = panels.read("tally", lambda: call.ledger.tally())
-    workers = panels.read("workers", lambda: call.ledger.live_workers())
-    switches = panels.read("switches", lambda: _switches(call))
-    breakers = panels.read("breakers", lambda: call.ledger.breakers(FRESH))
-    samples = panels.read("samples", lambda: call.ledger.samples(since))
-    notices = panels.read("notices", lambda: call.ledger.notices(limit=20))
+    tally = call.panel("tally", lambda ledger: ledger.tally())
+    workers = call.panel("workers", lambda ledger: ledger.live_workers())
+    switches = call.panels.read("switches", lambda: switches_of(call))
+    breakers = call.panel("breakers", lambda ledger: ledger.breakers(FRESH))
+    samples = call.panel("samples", lambda ledger: ledger.samples(since))
+    notices = call.panel("notices", lambda ledger: ledger.notices(limit=20))
     rows = queue_rows(
         tally.value or (), workers.value or (), switches.value or (), samples.value or ()
     )
@@ -162,7 +162,7 @@ def queue_rows(
     return [rows[name] for name in sorted(rows)]
 
 
-def engine_rows(
+def engine_rows(  # noqa: PLR0917 - each is a list of its own
     names: Sequence[str],
     workers: Sequence[WorkerRecord],
     breakers: Sequence[OpenBreaker],
@@ -240,7 +240,8 @@ def _totals(tally: Sequence[Tally]) -> Mapping[str, int]:
     return found
 
 
-def _switches(call: Call) -> Sequence[Pause | DisabledEngine]:
+def switches_of(call: Call) -> Sequence[Pause | DisabledEngine]:
+    """Return what keeps jobs or offers back: pauses, and engines that are disabled."""
     return [*call.ledger.pauses(), *call.ledger.disabled_engines()]
 
 
@@ -257,7 +258,7 @@ def _chart(call: Call) -> Mapping[str, object]:
     hours = hours if hours in _CHARTS else "1"
     span, _ = _CHARTS[hours]
     since = datetime.now(UTC) - span
-    panel = call.panels.read(f"chart-{hours}", lambda: call.ledger.samples(since))
+    panel = call.panel(f"chart-{hours}", lambda ledger: ledger.samples(since))
     series = ended_series(panel.value or (), _CHARTS[hours][1])
     return {"hours": hours, "choices": tuple(_CHARTS), "series": series}
 
@@ -277,7 +278,5 @@ def ended_series(samples: Sequence[Sample], minutes: int) -> Sequence[Sequence[f
     columns: list[list[float]] = [[moment.timestamp() for moment in moments[1:]]]
     for name in _ENDED:
         values = [totals[name].get(moment, 0) for moment in moments]
-        columns.append(
-            [max(0, after - before) for before, after in zip(values, values[1:], strict=False)]
-        )
+        columns.append([max(0, after - before) for before, after in pairwise(values)])
     return columns

@@ -20,7 +20,7 @@ MOST_TYPED = 512 * 1024
 
 def schedules(call: Call) -> Response:
     """`GET /schedules`."""
-    panel = call.panels.read("schedules", lambda: call.ledger.schedules())
+    panel = call.panel("schedules", lambda ledger: ledger.schedules())
     now, found = panel.value or (None, ())
     catalogue = call.site.environment.catalogue()
     return call.page(
@@ -64,8 +64,8 @@ def trigger(call: Call) -> Response:
 def definitions(call: Call) -> Response:
     """`GET /definitions`."""
     known = sorted(call.site.environment.catalogue(), key=lambda each: each.name)
-    names = call.panels.read("known", lambda: call.ledger.known())
-    pauses = call.panels.read("pauses", lambda: call.ledger.pauses())
+    names = call.panel("known", lambda ledger: ledger.known())
+    pauses = call.panel("pauses", lambda ledger: ledger.pauses())
     others = set(names.value.names if names.value else ()) - {each.name for each in known}
     return call.page(
         "definitions.html",
@@ -82,8 +82,8 @@ def definition(call: Call) -> Response:
     name = call.path["name"]
     catalogue = call.site.environment.catalogue()
     wanted: JobFilter = {"name": (name,)}
-    jobs = call.panels.read(("definition", name), lambda: call.ledger.find(wanted, None, 15))
-    pauses = call.panels.read("pauses", lambda: call.ledger.pauses())
+    jobs = call.panel(("definition", name), lambda ledger: ledger.find(wanted, None, 15))
+    pauses = call.panel("pauses", lambda ledger: ledger.pauses())
     known = catalogue.get(name) if name in catalogue else None
     if known is None and jobs.value is not None and not jobs.value.items:
         raise OptionInvalidError("expected the name of a definition or of a job's, got another")

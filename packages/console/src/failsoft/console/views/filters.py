@@ -10,6 +10,8 @@ from failsoft.console.payloads.rendering import block, brief, pieces
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.visible import visible
 
+#: Stands for what is not there.
+NONE = "–"  # noqa: RUF001 - a dash, and meant
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 #: States by shape, so that they are told apart without their colours.
 SHAPES: Mapping[str, str] = MappingProxyType(
@@ -27,12 +29,13 @@ SHAPES: Mapping[str, str] = MappingProxyType(
 _TIMING = ("cron", "tz", "every")
 _MILLISECOND = 0.001
 _SHOWN_IN_TENTHS = 10
+_MOST_OF_A_WORD = 300
 
 
 def span(value: timedelta | float | None) -> str:
     """Return a span as `4.2 s`, `11 m 5 s` or `3 h 20 m`: its two largest units."""
     if value is None:
-        return "–"
+        return NONE
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
     if seconds < _MILLISECOND:
@@ -53,7 +56,7 @@ def span(value: timedelta | float | None) -> str:
 def ago(value: datetime | None) -> str:
     """Return how long ago a moment was, or in how long it is."""
     if value is None:
-        return "–"
+        return NONE
     passed = datetime.now(UTC) - value
     if abs(passed) < timedelta(seconds=1):
         return "now"
@@ -62,7 +65,7 @@ def ago(value: datetime | None) -> str:
 
 def age(value: datetime | None) -> str:
     """Return how long ago a moment was, without the word."""
-    return "–" if value is None else span(max(datetime.now(UTC) - value, timedelta(0)))
+    return NONE if value is None else span(max(datetime.now(UTC) - value, timedelta(0)))
 
 
 def iso(value: datetime | None) -> str:
@@ -72,12 +75,12 @@ def iso(value: datetime | None) -> str:
 
 def utc(value: datetime | None) -> str:
     """Return a moment in UTC, for people."""
-    return "–" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return NONE if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def clock(value: datetime | None) -> str:
     """Return the time of the day of a moment, in UTC."""
-    return "–" if value is None else f"{value.astimezone(UTC):%H:%M:%S}"
+    return NONE if value is None else f"{value.astimezone(UTC):%H:%M:%S}"
 
 
 def moment(value: float) -> datetime:
@@ -96,7 +99,7 @@ def timing(spec: str) -> str:
 
 def number(value: int | None) -> str:
     """Return a number with its thousands marked."""
-    return "–" if value is None else f"{value:,}"
+    return NONE if value is None else f"{value:,}"
 
 
 def shape(state: Any) -> str:
@@ -106,7 +109,12 @@ def shape(state: Any) -> str:
 
 def seen(value: Any) -> str:
     """Return a text on one line, with what is not printed made visible."""
-    return "–" if value is None or value == "" else visible(str(value))
+    return NONE if value is None or value == "" else visible(str(value))
+
+
+def word(value: Any) -> str:
+    """Return a value on one line, a text without quotation marks."""
+    return visible(value[:_MOST_OF_A_WORD]) if isinstance(value, str) else brief(value, 160)
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
@@ -122,6 +130,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "number": number,
         "shape": shape,
         "seen": seen,
+        "word": word,
         "block": block,
         "brief": brief,
         "pieces": pieces,

@@ -1,4 +1,4 @@
-"""A time axis on which long idle spans are cut short, so that what happened can be seen."""
+"""A time axis on which long spans are cut short, so that all that happened can be seen."""
 
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
@@ -9,13 +9,15 @@ from itertools import pairwise
 #: moment so many units.
 _IDLE_SHARE = 0.12
 _LEAST_UNITS = 7.0
+#: A busy span has at most this many times what all other busy spans have together.
+_LONGEST = 1.6
 
 
 class Scale:
     """Places moments on an axis.
 
     Attributes:
-        breaks: Where idle spans were cut short: place and width.
+        breaks: Where spans were cut short: place and width.
     """
 
     def __init__(
@@ -45,17 +47,17 @@ class Scale:
         ) or sum(lengths)
         most = max(busy * _IDLE_SHARE, 1e-6)
         shown = [
-            min(length, most) if idle else length
+            min(length, most if idle else max(1e-6, _LONGEST * (busy - length)) or length)
             for length, idle in zip(lengths, is_idle, strict=True)
         ]
         room = max(0.0, width - _LEAST_UNITS * len(spans))
         each = room / (sum(shown) or 1.0)
         self._places = [left]
         self.breaks: list[tuple[float, float]] = []
-        for length, short, idle in zip(lengths, shown, is_idle, strict=True):
+        for length, short in zip(lengths, shown, strict=True):
             begin = self._places[-1]
             self._places.append(begin + _LEAST_UNITS * min(1.0, width / 700) + short * each)
-            if idle and length > short * 1.5:
+            if length > short * 1.5:
                 self.breaks.append((begin, self._places[-1] - begin))
 
     def place(self, moment: datetime) -> float:

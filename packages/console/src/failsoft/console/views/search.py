@@ -1,4 +1,4 @@
-"""The filter line of lists: `state:failed queue:default import_csv`, and the query of an address."""
+"""The filter line of lists, as `state:failed queue:default`, and the query of an address."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ def line_of(wanted: JobFilter) -> str:
 
 def pairs_of(wanted: JobFilter) -> list[tuple[str, str]]:
     """Return a filter as words and values, as in a query."""
-    words = {field: word for word, field in reversed(WORDS.items())}
+    words = {field: word for word, field in reversed(list(WORDS.items()))}
     found: list[tuple[str, str]] = []
     for name, value in wanted.items():
         values = value if isinstance(value, list | tuple) else [value]
@@ -125,9 +125,7 @@ def _states(value: str) -> list[str]:
     names = [name for name in value.split(",") if name]
     for name in names:
         if name not in tuple(JobState):
-            raise OptionInvalidError(
-                f"expected a state ({', '.join(JobState)}), got {name[:40]!r}"
-            )
+            raise OptionInvalidError(f"expected a state ({', '.join(JobState)}), got {name[:40]!r}")
     return names
 
 

@@ -17,6 +17,7 @@ from failsoft.job_engine.records.states import (
     EXHAUST,
     FAIL,
     HOLD,
+    OFFER,
     PARK,
     RECOVER,
     RELEASE,
@@ -58,6 +59,9 @@ _ENDS: Mapping[str, str] = MappingProxyType(
 )
 
 
+_MOVES = frozenset({OFFER.name, REOFFER.name, RECOVER.name})
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence; `look` is `good`, `bad`, `plain` or `now`, for what holds now."""
@@ -87,9 +91,8 @@ def why_here(story: Story, now: Circumstances) -> Sequence[Sentence]:
     told = sorted(_history(story), key=lambda each: each.at or story.job.created_at)
     if len(told) > MOST_SENTENCES:
         left_out = len(told) - MOST_SENTENCES + 1
-        told = [told[0], Sentence(None, f"… {left_out} more, in the table below …")] + told[
-            left_out + 1 :
-        ]
+        cut = Sentence(None, f"… {left_out} more, in the table …")
+        told = [told[0], cut, *told[left_out + 1 :]]
     return [*told, *_now(story, now)]
 
 
@@ -100,15 +103,19 @@ def _history(story: Story) -> Iterator[Sentence]:
         yield from _attempted(number, attempt)
     for event in story.events:
         reason = event.detail.get("reason")
-        if event.kind == REOFFER.name or event.kind == RECOVER.name:
+        if event.kind in _MOVES:
             engine, before = event.detail.get("engine"), event.detail.get("from")
             because = f", because {_lower(seen(reason))}" if reason else ""
-            moved = f"from {seen(before)} to {seen(engine)}" if before != engine else (
-                f"to {seen(engine)} again"
+            moved = (
+                f"from {seen(before)} to {seen(engine)}"
+                if before != engine
+                else (f"to {seen(engine)} again")
             )
             yield Sentence(event.at, f"It was handed {moved} as epoch {event.epoch}{because}.")
         elif event.kind == PARK.name:
-            yield Sentence(event.at, f"No engine took it{_colon(reason)}; it is tried again.", "bad")
+            yield Sentence(
+                event.at, f"No engine took it{_colon(reason)}; it is tried again.", "bad"
+            )
 
 
 def _tried(each: DispatchTry) -> Sentence:
@@ -146,13 +153,15 @@ def _now(story: Story, now: Circumstances) -> Iterator[Sentence]:
     if job.state in (JobState.SCHEDULED, JobState.OFFERED):
         yield from _waits(story, now)
     elif job.state is JobState.RUNNING:
-        until = "" if job.lease_until is None else f"; its lease lasts until {clock(job.lease_until)}"
+        until = f"; its lease lasts until {clock(job.lease_until)}" if job.lease_until else ""
         yield Sentence(None, f"It runs on {seen(job.engine)}{until}.", "now")
     elif job.state is JobState.HELD:
         reason = "" if job.error is None else f": {seen(job.error.message[:300])}"
         yield Sentence(None, f"It waits for a person{reason}.", "now")
     elif job.has_expired:
-        yield Sentence(None, f"It was not begun by {clock(job.expires_at)}, when it expired.", "now")
+        yield Sentence(
+            None, f"It was not begun by {clock(job.expires_at)}, when it expired.", "now"
+        )
 
 
 def _waits(story: Story, now: Circumstances) -> Iterator[Sentence]:
