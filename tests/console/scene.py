@@ -104,7 +104,7 @@ def _workers(ledger: SqlLedger) -> None:
         ledger.beat(worker, LONG)
 
 
-def _taken_over(ledger: SqlLedger, wait: Callable[[float], None]) -> str:
+def _taken_over(ledger: SqlLedger, wait: Callable[[float], None]) -> str:  # noqa: PLR0915
     payload = {"file": "orders.csv", "rows": 18_000, "api_token": "s3cret-value"}
     job = offered(
         *(ledger, RQ),

@@ -6,7 +6,7 @@ import pytest
 
 from failsoft.job_engine.records.states import JobState
 from tests.console.conftest import Shown
-from tests.servers.processes import wait_until
+from tests.servers.processes import PATIENCE, wait_until
 
 
 def test_a_cancel_returns_to_its_page_and_is_in_the_audit(shown: Shown) -> None:
@@ -24,7 +24,9 @@ def test_a_cancel_returns_to_its_page_and_is_in_the_audit(shown: Shown) -> None:
     assert "was cancelled" in client.get("/jobs?state=scheduled").text
 
 
-@pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "/\\evil", "javascript:x"])
+@pytest.mark.parametrize(
+    "back", ["https://evil.example/", "//evil.example", "/\\evil", "javascript:x"]
+)
 def test_an_action_returns_to_no_other_site(shown: Shown, back: str) -> None:
     job_id = shown.scene.scheduled
 
@@ -107,7 +109,7 @@ def test_a_bulk_needs_the_number_that_was_shown_and_then_goes_through(shown: Sho
 
     done = client.post("/bulk", data={**given, "typed": "7"})
     bulk_id = done.headers["location"].rpartition("/")[2]
-    wait_until(lambda: shown.ledger.bulk(bulk_id).state == "done", "the bulk to be through")
+    wait_until(lambda: shown.ledger.bulk(bulk_id).state == "done", PATIENCE, "the bulk is through")
 
     assert shown.ledger.bulk(bulk_id).done == 7
     assert all(shown.ledger.again(job_id) for job_id in shown.scene.all_failed)

@@ -88,7 +88,9 @@ def test_a_console_that_is_off_answers_404_to_everything(shown: Shown) -> None:
     shown.surroundings.settings = ConsoleSettings(enabled=False)
     client = shown.client()
 
-    assert {client.get(path).status_code for path in ("/", "/jobs", "/healthz", "/nothing")} == {404}
+    assert {client.get(path).status_code for path in ("/", "/jobs", "/healthz", "/nothing")} == {
+        404
+    }
 
 
 def test_a_read_only_console_lets_nobody_change_anything(shown: Shown) -> None:

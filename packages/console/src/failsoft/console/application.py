@@ -69,7 +69,7 @@ def application(site: Site, endpoints: Sequence[Endpoint]) -> Starlette:
     """Return the ASGI application of a console."""
     serving = _Serving(site)
     routes = [
-        Route(each.path, serving.of(each), name=each.name, methods=list(each.methods))
+        Route(_matching(each), serving.of(each), name=each.name, methods=list(each.methods))
         for each in endpoints
     ]
 
@@ -84,6 +84,13 @@ def application(site: Site, endpoints: Sequence[Endpoint]) -> Starlette:
     )
     site.router = app.router
     return app
+
+
+def _matching(endpoint: Endpoint) -> str:
+    """Return the path as it is matched: names of queues and definitions may have a slash."""
+    if endpoint.name == "static":
+        return endpoint.path
+    return endpoint.path.replace("{name}", "{name:path}")
 
 
 class _Serving:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -12,12 +12,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from failsoft.console.access.roles import Actor, Permission
 from failsoft.console.environment import Ledger
 from failsoft.console.panels import Panel, Panels
+from failsoft.console.site import Site
 from failsoft.console.views.plain import plain
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.ports.console import AuditEntry
-
-if TYPE_CHECKING:
-    from failsoft.console.site import Site
 
 T = TypeVar("T")
 
@@ -38,7 +36,7 @@ class Call:
         panels: What the page is made of.
     """
 
-    site: "Site"
+    site: Site
     request: Request
     actor: Actor
     prefix: str
@@ -144,7 +142,8 @@ class Call:
         headers = {}
         if self.panels.is_away and status == 200:  # noqa: PLR2004 - the status of a page that is well
             status, headers = 503, {"Retry-After": "2"}
-        html = self.site.render(template, self, **context)
+        layout = "fragment.html" if self.is_fragment else "layout.html"
+        html = self.site.render(template, self.request, call=self, layout=layout, **context)
         return self._tagged(HTMLResponse(html, status, headers))
 
     def json(self, value: Any, status: int = 200) -> Response:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment as Templates
 from jinja2 import PackageLoader, StrictUndefined
@@ -29,9 +30,6 @@ from failsoft.job_engine.ports.console import AuditEntry
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.redaction import redacted
 from failsoft.job_engine.values.visible import visible
-
-if TYPE_CHECKING:
-    from failsoft.console.call import Call
 
 logger: logging.Logger = logging.getLogger("failsoft.console")
 
@@ -91,18 +89,24 @@ class Site:
 
     def url(self, prefix: str, name: str, /, **parameters: str) -> str:
         """Return the path of a route."""
-        return prefix + str(self.router.url_path_for(name, **parameters))
+        # Names are of strangers, and none of theirs ends a path or begins a query.
+        quoted = {key: quote(value, safe="", errors="replace") for key, value in parameters.items()}
+        return prefix + str(self.router.url_path_for(name, **quoted))
 
     def static_name(self, name: str) -> str:
         """Return the name that one of the console's own files is served under."""
         return static_files()[name].name
 
-    def render(self, template: str, call: "Call", **context: Any) -> str:
-        """Return a page, or its changing part where the call wants no more."""
-        layout = "fragment.html" if call.is_fragment else "layout.html"
-        flash = self._flash_of(call.request)
+    def render(self, template: str, request: Request, **context: Any) -> str:
+        """Return a page.
+
+        Args:
+            template: Its name.
+            request: Whose page it is; what its last action came to is shown.
+            context: What the template shows.
+        """
         found = self._templates.get_template(template)
-        return found.render(call=call, site=self, layout=layout, flash=flash, **context)
+        return found.render(site=self, flash=self._flash_of(request), **context)
 
     def last_totals(self) -> Mapping[str, int]:
         """Return how many jobs were held and had failed when that was read last."""

@@ -110,9 +110,7 @@ def probe(call: Call) -> Response:
 def _engines(call: Call, probed: dict[str, Any]) -> Response:
     live = call.panel("workers", lambda ledger: ledger.live_workers())
     breakers = call.panel("breakers", lambda ledger: ledger.breakers(FRESH))
-    switches = call.panels.read(
-        "switches", lambda: switches_of(call)
-    )
+    switches = call.panels.read("switches", lambda: switches_of(call))
     notices = call.panel("notices", lambda ledger: ledger.notices(limit=20))
     rows = engine_rows(
         call.site.environment.engine_names,

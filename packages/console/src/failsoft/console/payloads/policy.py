@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, EmailStr, NameEmail, SecretBytes, SecretStr
 
@@ -16,8 +16,10 @@ DOTS = "•••"
 
 #: Names of fields whose values are masked, whatever model they are of.
 SECRET_NAME = re.compile(
-    r"(?i)pass|secret|token|auth(?!or)|cookie|session|key$|card|iban|ssn|credential"
+    r"(?i)pass|secret|token|auth(?!ors?(?:_|$))|cookie|session|key$|card|iban|ssn|credential"
 )
+#: Stands for every key of a mapping whose values have fields that are masked.
+ANY_KEY = "*"
 #: Types of fields that are masked, whatever they are called.
 _SECRET_TYPES = (SecretStr, SecretBytes, EmailStr, NameEmail)
 
@@ -86,7 +88,7 @@ class PayloadPolicy:
         return value
 
     def _field(self, key: str, item: Any, fields: Mapping[str, Any]) -> Any:
-        below = fields.get(key, {})
+        below = fields.get(key) or fields.get(ANY_KEY, {})
         is_named_so = self.mode is Mode.REDACTED and SECRET_NAME.search(key) is not None
         if below is True or is_named_so:
             return None if item is None else DOTS
@@ -123,4 +125,5 @@ def _secrets_of(annotation: Any, above: frozenset[type]) -> Any:
         if below is True:
             return True
         merged |= below or {}
-    return merged
+    is_mapping = isinstance(origin := get_origin(annotation), type) and issubclass(origin, Mapping)
+    return {ANY_KEY: merged} if merged and is_mapping else merged
