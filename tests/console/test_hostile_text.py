@@ -83,7 +83,9 @@ def _spread(ledger: SqlLedger, text: str, number: int = 0) -> list[str]:
     if short.isprintable():
         ledger.pause(Pause("queue", short, "eve", text))
     actor = short[:60] if short.isprintable() else "eve"
-    ledger.audit(AuditEntry(f"h{number}", actor, "cli eve", "cancel", "job", failed.id, text))
+    reason = text if text.isprintable() else ""
+    entry = AuditEntry(f"h{number}", actor, "cli eve", "cancel", "job", failed.id, reason)
+    ledger.audit(entry)
     ledger.note_switch("rq", "over", {"to": text})
     return [failed.id, held.job_id, other.id]
 

@@ -18,12 +18,12 @@ from starlette.responses import Response
 from starlette.routing import Router
 
 from failsoft.console.access.gate import Gate
+from failsoft.console.bulk_thread import BulkThread
 from failsoft.console.environment import Environment, Ledger
 from failsoft.console.panels import LastAnswers
 from failsoft.console.payloads.policy import PayloadPolicy
 from failsoft.console.settings import ConsoleSettings
 from failsoft.console.static_files import static_files
-from failsoft.console.turns import Turns
 from failsoft.console.views.filters import FILTERS
 from failsoft.job_engine.errors import FailsoftError, LedgerUnavailableError
 from failsoft.job_engine.ports.console import AuditEntry
@@ -48,7 +48,7 @@ class Site:
         gate: The way in.
         policy: What is shown of payloads.
         answers: What panels showed last.
-        turns: The turns of bulks.
+        bulks: What carries bulks on.
         router: The routes; set once they are made.
     """
 
@@ -59,7 +59,7 @@ class Site:
         self.gate = gate
         self.policy = policy
         self.answers = LastAnswers()
-        self.turns = Turns()
+        self.bulks = BulkThread()
         self._templates = Templates(
             loader=PackageLoader("failsoft.console"),
             autoescape=True,

@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.01
 AWAY_SECONDS = 2.0
 
 
-class Turns:
+class BulkThread:
     """One thread for all bulks of this process; it ends with the last of them.
 
     Several processes may turn the same bulk: each turn is one transaction, and each moves it on.
