@@ -64,8 +64,8 @@ test-cluster: setup  ## Fail clusters over under load, each node on a host: Post
 	@tests/servers/install cluster rabbitmq
 	@_FAILSOFT_CLUSTER_SUMMARY=$(CURDIR)/docs/evidence/cluster $(RUN) pytest -m long tests/cluster $(ARGS)
 
-test-browser: setup  ## Use the console as people do, in Chromium: keys, no JavaScript, axe on every screen
-	@command -v chromium >/dev/null || tests/servers/install chromium
+test-browser: setup  ## Use the console as people do, in Chromium: keys, no JavaScript
+	@command -v chromium >/dev/null || apt-get install --yes --no-install-recommends chromium
 	@$(UV) run --quiet --locked --isolated --all-packages --all-extras --group browser \
 		--python $(PYTHON) pytest -m long tests/browser $(ARGS)
 

@@ -1,9 +1,9 @@
-"""The console in Chromium: no report of its policy, axe, keys, no JavaScript, narrow screens."""
+"""The console in Chromium: no report of its policy, keys, no JavaScript, narrow screens."""
 
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -48,7 +48,7 @@ def browser() -> Iterator[object]:
 
 
 def test_every_screen_is_whole_in_both_themes_and_on_a_narrow_screen(
-    served: tuple[str, Shown], browser, tmp_path: Path
+    served: tuple[str, Shown], browser: Any
 ) -> None:
     base, shown = served
     paths = ["/", "/jobs", f"/jobs/{shown.scene.taken_over}", "/held", "/failed", "/queues"]
@@ -66,7 +66,9 @@ def test_every_screen_is_whole_in_both_themes_and_on_a_narrow_screen(
         context.close()
 
 
-def test_a_job_is_found_and_cancelled_by_keys_alone(served: tuple[str, Shown], browser) -> None:
+def test_a_job_is_found_and_cancelled_by_keys_alone(
+    served: tuple[str, Shown], browser: Any
+) -> None:
     base, shown = served
     page = browser.new_page()
     page.goto(f"{base}/jobs")
@@ -82,7 +84,7 @@ def test_a_job_is_found_and_cancelled_by_keys_alone(served: tuple[str, Shown], b
     assert shown.ledger.get(shown.scene.scheduled).state == "cancelled"
 
 
-def test_without_javascript_a_job_is_retried(served: tuple[str, Shown], browser) -> None:
+def test_without_javascript_a_job_is_retried(served: tuple[str, Shown], browser: Any) -> None:
     base, shown = served
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(f"{base}/jobs/{shown.scene.failed}")
