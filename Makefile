@@ -25,7 +25,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale vendor test-browser
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,14 @@ test-prometheus: setup  ## Scrape a real failover with a real Prometheus: every 
 	@tests/servers/install prometheus
 	@$(RUN) pytest -m long tests/metrics $(ARGS)
 
+test-browser: setup  ## Use the console as people do, in Chromium: keys, no JavaScript
+	@command -v chromium >/dev/null || apt-get install --yes --no-install-recommends chromium
+	@$(UV) run --quiet --locked --isolated --all-packages --all-extras --group browser \
+		--python $(PYTHON) pytest -m long tests/browser $(ARGS)
+
+vendor: setup  ## Take the console's files of others from their npm packages, by their digests
+	@$(RUN) python -m tests.console.vendor
+
 chaos: setup  ## Break everything for a while and check every promise (MINUTES= SEED= LEDGER= ENGINES= ARGS=)
 	@tests/servers/install $(SERVERS)
 	@$(RUN) python -m tests.chaos --minutes $(MINUTES) --seed "$(SEED)" --ledger $(LEDGER) \
@@ -88,7 +96,7 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) lint-imports
 	@$(RUN) python -m tests.docs.citations
 	@$(RUN) python -m tests.docs.names
-	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api worker $(ENGINE_MODULES),-p failsoft.$(p))
+	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api console worker $(ENGINE_MODULES),-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
 

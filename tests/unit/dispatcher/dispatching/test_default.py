@@ -42,7 +42,7 @@ def test_a_forked_child_makes_one_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 def test_without_anything_that_reads_settings_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [])
+    monkeypatch.setattr(metadata, "entry_points", lambda group, name: [])
 
     with pytest.raises(ConfigurationError, match="pip install failsoft"):
         default_dispatcher()

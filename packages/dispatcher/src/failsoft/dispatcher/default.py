@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound="BaseModel")
 R = TypeVar("R")
 
-#: Entry points that make a dispatcher from the environment; the worker app has one.
+#: The entry point that makes a dispatcher from the environment; the worker app has one.
 WIRING_GROUP = "failsoft.wiring"
+WIRING_NAME = "default"
 
 
 class _Default:
@@ -134,7 +135,7 @@ def _wire() -> "Dispatcher":
     # dispatches nothing, looks for no entry point.
     from importlib.metadata import entry_points  # noqa: PLC0415 - see above
 
-    for entry in entry_points(group=WIRING_GROUP):
+    for entry in entry_points(group=WIRING_GROUP, name=WIRING_NAME):
         dispatcher: Dispatcher = entry.load()()
         return dispatcher
     raise ConfigurationError(

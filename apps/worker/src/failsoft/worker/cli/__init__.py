@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         ),
         "health": "Probe the workers of this host, by what they report; for containers.",
         "exporter": "Serve the figures of the ledger to Prometheus.",
+        "console": "Serve the web console: jobs, queues, workers, engines.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "dev": "Run servers, a ledger and workers, all in this folder.",
         "demo": "Kill an engine's host during the work, and check that every job is carried on.",

@@ -171,6 +171,14 @@ class Settings(SettingsFromFiles):
         import_folder: The only folder from which it reads files; where absent it reads only URLs.
         import_allow_private: Whether its URLs may lead to private addresses.
         import_timeout: How long a server may take for each part of a file.
+        console: Whether there is a web console; where absent, under `failsoft dev` and
+            `failsoft console` alone.
+        console_users: Who may log in there, as `ada:HASH:admin,...`; `failsoft console hash`
+            prints an entry.
+        console_tokens: The tokens of programs, in the same form.
+        console_payloads: What it shows of payloads: `redacted`, `hidden` or `full`.
+        console_title: What it is of, shown beside its name.
+        console_log_url: The address of a job's log lines, with `{job_id}` in it.
         smtp_host: The mail server.
         smtp_port: Its port.
         smtp_tls: `none`, `starttls` or `tls`.
@@ -220,6 +228,12 @@ class Settings(SettingsFromFiles):
     import_folder: Path | None = None
     import_allow_private: bool = False
     import_timeout: Duration = timedelta(seconds=30)
+    console: bool | None = None
+    console_users: SecretStr = SecretStr("")
+    console_tokens: SecretStr = SecretStr("")
+    console_payloads: Literal["redacted", "hidden", "full"] = "redacted"
+    console_title: str = Field(default="", max_length=60)
+    console_log_url: str = Field(default="", pattern=r"^$|^https?://\S+$")
     smtp_host: str = Field(default="localhost", validation_alias="SMTP_HOST")
     smtp_port: Annotated[int, BeforeValidator(port_or_default)] = Field(
         default=25, ge=1, le=65535, validation_alias="SMTP_PORT"

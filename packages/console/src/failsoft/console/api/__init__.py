@@ -1,0 +1,1 @@
+"""The screens as JSON, for programs."""

@@ -1,0 +1,60 @@
+"""The OpenAPI description of the API, made of the table of routes."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from failsoft.console.endpoint import Endpoint
+
+_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+
+def description(endpoints: Sequence[Endpoint], prefix: str) -> dict[str, Any]:
+    """Return the description of every endpoint that answers in JSON.
+
+    Args:
+        endpoints: The table of routes.
+        prefix: Where the console is mounted.
+    """
+    paths: dict[str, Any] = {}
+    for each in endpoints:
+        if each.is_api:
+            path = _PARAMETER.sub(r"{\1}", each.path)
+            paths.setdefault(path, {})[each.methods[0].lower()] = _operation(each)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Failsoft console", "version": "1"},
+        "servers": [{"url": prefix or "/"}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "password": {"type": "http", "scheme": "basic"},
+            }
+        },
+        "security": [{"token": []}, {"password": []}],
+    }
+
+
+def _operation(each: Endpoint) -> dict[str, Any]:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(each.path)
+    ]
+    operation: dict[str, Any] = {
+        "operationId": each.name.replace("-", "_"),
+        "summary": each.summary,
+        "parameters": parameters,
+        "x-permission": each.permission,
+        "responses": {
+            "200": {"description": "done", "content": {"application/json": {}}},
+            "400": {"description": "an argument is wrong"},
+            "401": {"description": "no login"},
+            "403": {"description": "without the permission"},
+            "503": {"description": "the ledger is away"},
+        },
+    }
+    if "POST" in each.methods:
+        content = {"application/json": {"schema": {"type": "object"}}}
+        operation["requestBody"] = {"content": content}
+    return operation

@@ -1,0 +1,1 @@
+"""The screens: each module has the handlers of one, and what they read."""

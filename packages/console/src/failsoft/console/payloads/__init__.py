@@ -1,0 +1,1 @@
+"""What is shown of payloads, results and errors."""

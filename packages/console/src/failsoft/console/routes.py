@@ -1,0 +1,165 @@
+"""The table of routes: every path with its handler and the permission that it demands.
+
+`docs/how-to/console.md` has the same table for people; a test compares the two.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from failsoft.console.access.roles import Permission
+from failsoft.console.api import reads
+from failsoft.console.api.description import description
+from failsoft.console.call import Call
+from failsoft.console.endpoint import Endpoint
+from failsoft.console.live.stream import Live
+from failsoft.console.pages import (
+    actions,
+    activity,
+    bulk,
+    decisions,
+    fleet,
+    flows,
+    job,
+    jobs,
+    overview,
+    plumbing,
+    schedules,
+)
+
+_ACT, _PAUSE, _RESOLVE = Permission.ACT, Permission.PAUSE, Permission.RESOLVE
+_API = "/api/v1"
+
+
+def _post(  # noqa: PLR0917 - a row of a table
+    path: str, name: str, handler: Callable[[Call], Response], permission: Permission, summary: str
+) -> tuple[Endpoint, Endpoint]:
+    """Return an action of a screen, and the same in the API."""
+    return (
+        Endpoint(path, name, handler, permission, ("POST",), summary),
+        Endpoint(
+            *(f"{_API}{path}", f"api-{name}", handler, permission, ("POST",), summary), is_api=True
+        ),
+    )
+
+
+def _read(path: str, handler: Callable[[Call], Response], summary: str) -> Endpoint:
+    name = f"api{path.replace('/', '-').replace('{', '').replace('}', '')}"
+    return Endpoint(f"{_API}{path}", name, handler, summary=summary, is_api=True)
+
+
+def endpoints() -> Sequence[Endpoint]:
+    """Return the table, for one console."""
+    found: list[Endpoint] = [
+        *_SCREENS,
+        *(each for pair in _ACTIONS for each in pair),
+        *_READS,
+        Endpoint("/live", "live", Live().stream, summary="News for open pages", is_async=True),
+        *_OPEN,
+    ]
+
+    def openapi(call: Call) -> Response:
+        return call.json(description(found, call.prefix))
+
+    found.append(_read("/openapi.json", openapi, "This description"))
+    return found
+
+
+_SCREENS: Sequence[Endpoint] = (
+    Endpoint("/", "overview", overview.overview, summary="Engines, queues, what waits for people"),
+    Endpoint("/jobs", "jobs", jobs.jobs, summary="Jobs that a filter chooses"),
+    Endpoint("/jobs/{id}", "job", job.job, summary="One job"),
+    Endpoint("/jobs/{id}/raw.json", "raw", job.raw, summary="One job as JSON"),
+    Endpoint("/held", "held", decisions.held, summary="Jobs that wait for a person"),
+    Endpoint("/failed", "failed", decisions.failed, summary="Dead letters by cause"),
+    Endpoint("/queues", "queues", fleet.queues, summary="Queues"),
+    Endpoint("/queues/{name}", "queue", fleet.queue, summary="One queue"),
+    Endpoint("/workers", "workers", fleet.workers, summary="Workers and what they run"),
+    Endpoint("/engines", "engines", fleet.engines, summary="Engines"),
+    Endpoint("/schedules", "schedules", schedules.schedules, summary="Schedules"),
+    Endpoint("/definitions", "definitions", schedules.definitions, summary="Definitions"),
+    Endpoint("/definitions/{name}", "definition", schedules.definition, summary="One definition"),
+    Endpoint("/groups", "groups", flows.groups, summary="Groups"),
+    Endpoint("/groups/{id}", "group", flows.group, summary="One group"),
+    Endpoint("/chains/{id}", "chain", flows.chain, summary="One chain"),
+    Endpoint("/activity", "activity", activity.activity, summary="What happened and who acted"),
+    Endpoint("/search", "search", flows.search, summary="Jump to a job or a list"),
+    Endpoint(
+        "/bulk", "bulk-new", bulk.bulk_new, Permission.BULK, summary="What a bulk would be done to"
+    ),
+    Endpoint("/bulks/{id}", "bulk", bulk.bulk, summary="One bulk and how far it is"),
+)
+_ACTIONS: Sequence[tuple[Endpoint, Endpoint]] = (
+    _post("/jobs/{id}/retry", "retry", actions.retry_job, _ACT, "Do failed work again"),
+    _post("/jobs/{id}/cancel", "cancel", actions.cancel, _ACT, "Cancel a job"),
+    _post("/jobs/{id}/replay", "replay", actions.replay, _ACT, "Do work again from a step"),
+    _post(
+        *("/jobs/{id}/edit-retry", "edit-retry", actions.edit_retry, Permission.PAYLOAD),
+        "Do work again with another payload",
+    ),
+    _post("/jobs/{id}/resume", "resume", actions.resume, _RESOLVE, "Let a held job go on"),
+    _post("/jobs/{id}/accept", "accept", actions.accept, _RESOLVE, "Give a held job its result"),
+    _post("/jobs/{id}/abandon", "abandon", actions.abandon, _RESOLVE, "Let a held job fail"),
+    _post("/bulk", "bulk-start", bulk.bulk_start, Permission.BULK, "Begin a bulk"),
+    _post("/bulks/{id}/stop", "bulk-stop", bulk.bulk_stop, Permission.BULK, "Stop a bulk"),
+    _post("/queues/{name}/pause", "pause-queue", fleet.pause_queue, _PAUSE, "Pause a queue"),
+    _post("/queues/{name}/resume", "resume-queue", fleet.resume_queue, _PAUSE, "Resume a queue"),
+    _post("/engines/{name}/pause", "pause-engine", fleet.pause_engine, _PAUSE, "Pause an engine"),
+    _post(
+        "/engines/{name}/resume", "resume-engine", fleet.resume_engine, _PAUSE, "Resume an engine"
+    ),
+    _post("/engines/{name}/probe", "probe", fleet.probe, _ACT, "Write what a dispatch would"),
+    _post(
+        *("/definitions/{name}/pause", "pause-definition", fleet.pause_definition, _PAUSE),
+        "Pause a definition",
+    ),
+    _post(
+        *("/definitions/{name}/resume", "resume-definition", fleet.resume_definition, _PAUSE),
+        "Resume a definition",
+    ),
+    _post(
+        *("/definitions/{name}/dispatch", "dispatch", schedules.dispatch, Permission.DISPATCH),
+        "Dispatch a job",
+    ),
+    _post(
+        *("/schedules/{name}/pause", "pause-schedule", schedules.pause_schedule, _PAUSE),
+        "Pause a schedule",
+    ),
+    _post(
+        *("/schedules/{name}/resume", "resume-schedule", schedules.resume_schedule, _PAUSE),
+        "Resume a schedule",
+    ),
+    _post(
+        *("/schedules/{name}/trigger", "trigger", schedules.trigger, Permission.DISPATCH),
+        "Dispatch the job of a schedule",
+    ),
+)
+_READS: Sequence[Endpoint] = (
+    _read("/jobs", reads.jobs, "A page of the jobs that the query chooses"),
+    _read("/jobs/count", reads.count, "How many jobs the query chooses"),
+    _read("/jobs/{id}", reads.job, "A job's story"),
+    _read("/tally", reads.tally, "Jobs by queue, engine and state"),
+    _read("/workers", reads.workers, "Live workers"),
+    _read("/engines", reads.engines, "Breakers, pauses and switches"),
+    _read("/schedules", reads.schedules, "Schedules"),
+    _read("/audits", reads.audits, "What people and programs did"),
+    _read("/notices", reads.notices, "What happened"),
+    _read("/failed", reads.failed, "Dead letters by cause"),
+    _read("/samples", reads.samples, "Figures of the last hour's minutes"),
+    _read("/bulks", reads.bulks, "Bulks"),
+    _read("/bulks/{id}", reads.bulk, "One bulk"),
+)
+
+
+def _open(path: str, name: str, handler: Callable[[Call], Any], summary: str) -> Endpoint:
+    return Endpoint(path, name, handler, None, summary=summary)
+
+
+_OPEN: Sequence[Endpoint] = (
+    Endpoint("/login", "login", plumbing.login, summary="Log in"),
+    Endpoint("/logout", "logout", plumbing.logout, Permission.VIEW, ("POST",), "Log out"),
+    _open("/static/{name}", "static", plumbing.static, "The console's own files"),
+    _open("/robots.txt", "robots", plumbing.robots, "Nothing for robots"),
+    _open("/healthz", "healthz", plumbing.healthz, "That the process serves"),
+)

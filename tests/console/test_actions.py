@@ -1,0 +1,123 @@
+"""What is done by forms and by the API has its effect once, and is in the audit."""
+
+import json
+
+import pytest
+
+from failsoft.job_engine.records.states import JobState
+from tests.console.conftest import Shown
+from tests.servers.processes import PATIENCE, wait_until
+
+
+def test_a_cancel_returns_to_its_page_and_is_in_the_audit(shown: Shown) -> None:
+    client, job_id = shown.client(), shown.scene.scheduled
+
+    done = client.post(
+        f"/jobs/{job_id}/cancel", data={"reason": "typo", "back": "/jobs?state=scheduled"}
+    )
+
+    assert done.headers["location"] == "/jobs?state=scheduled"
+    assert shown.ledger.get(job_id).state is JobState.CANCELLED
+    entry = shown.ledger.audits(target=job_id).items[0]
+    assert (entry.actor, entry.action, entry.reason) == ("ada", "cancel", "typo")
+    assert entry.detail["was"] == "scheduled"
+    assert "was cancelled" in client.get("/jobs?state=scheduled").text
+
+
+@pytest.mark.parametrize(
+    "back", ["https://evil.example/", "//evil.example", "/\\evil", "javascript:x"]
+)
+def test_an_action_returns_to_no_other_site(shown: Shown, back: str) -> None:
+    job_id = shown.scene.scheduled
+
+    done = shown.client().post(f"/jobs/{job_id}/cancel", data={"back": back})
+
+    assert done.headers["location"] == f"/jobs/{job_id}"
+
+
+def test_a_refused_action_is_in_the_audit_and_changes_nothing(shown: Shown) -> None:
+    client, job_id = shown.client(), shown.scene.succeeded
+
+    assert client.post(f"/jobs/{job_id}/retry").status_code == 409
+
+    entry = shown.ledger.audits(target=job_id).items[0]
+    assert entry.outcome == "refused"
+    assert shown.ledger.get(job_id).state is JobState.SUCCEEDED
+
+
+def test_failed_work_is_done_again_by_one_new_job_however_often_it_is_sent(shown: Shown) -> None:
+    client, job_id = shown.client(), shown.scene.failed
+
+    places = {client.post(f"/jobs/{job_id}/retry").headers["location"] for _ in range(2)}
+
+    assert len(places) == 1
+    new = places.pop().rpartition("/")[2]
+    assert shown.ledger.get(new).retry_of == job_id
+
+
+def test_a_held_job_is_decided_as_it_was_shown_and_not_later(shown: Shown) -> None:
+    client, job_id = shown.client(), shown.scene.held
+    epoch = shown.ledger.get(job_id).epoch
+
+    stale = client.post(f"/jobs/{job_id}/abandon", data={"epoch": str(epoch + 1)})
+    assert stale.status_code == 409
+    assert shown.ledger.get(job_id).state is JobState.HELD
+
+    done = client.post(
+        f"/jobs/{job_id}/resume", data={"epoch": str(epoch), "done.charge": '{"id": 7}'}
+    )
+    assert done.status_code == 303
+    assert shown.ledger.get(job_id).state is JobState.SCHEDULED
+    assert [step.result for step in shown.ledger.steps(job_id)] == ['{"id":7}']
+
+
+def test_a_payload_is_checked_by_its_model_before_anything_is_stored(shown: Shown) -> None:
+    client, job_id = shown.client(), shown.scene.scheduled
+    client.post(f"/jobs/{job_id}/cancel")
+
+    for wrong in ('{"user_id": "x"}', "{", '{"user_id": 1, "email": "•••"}', ""):
+        refused = client.post(f"/jobs/{job_id}/edit-retry", data={"payload": wrong})
+        assert refused.status_code == 400, wrong
+    assert not shown.ledger.again(job_id)
+
+    done = client.post(f"/jobs/{job_id}/edit-retry", data={"payload": '{"user_id": 8}'})
+    assert done.status_code == 303
+    assert json.loads(shown.ledger.again(job_id)[0].payload)["user_id"] == 8
+
+
+def test_a_queue_is_paused_and_goes_on(shown: Shown) -> None:
+    client = shown.client("operator")
+
+    client.post("/queues/default/pause", data={"reason": "deploy"})
+    paused = {each.name: each for each in shown.ledger.pauses()}
+    assert paused["default"].reason == "deploy"
+    assert "deploy" in client.get("/queues/default").text
+
+    client.post("/queues/default/resume")
+    assert "default" not in {each.name for each in shown.ledger.pauses()}
+
+
+def test_a_bulk_needs_the_number_that_was_shown_and_then_goes_through(shown: Shown) -> None:
+    client = shown.client("operator")
+    given = {"action": "retry", "filter": "state:failed", "expected": "7"}
+    assert "7 jobs" in client.get("/bulk?action=retry&state=failed").text
+
+    assert client.post("/bulk", data={**given, "typed": "8"}).status_code == 400
+    drifted = client.post("/bulk", data={**given, "expected": "3", "typed": "3"})
+    assert drifted.status_code == 409
+    assert not shown.ledger.bulks().items
+
+    done = client.post("/bulk", data={**given, "typed": "7"})
+    bulk_id = done.headers["location"].rpartition("/")[2]
+    wait_until(lambda: shown.ledger.bulk(bulk_id).state == "done", PATIENCE, "the bulk is through")
+
+    assert shown.ledger.bulk(bulk_id).done == 7
+    assert all(shown.ledger.again(job_id) for job_id in shown.scene.all_failed)
+    assert client.get(f"/bulks/{bulk_id}").status_code == 200
+
+
+def test_a_viewer_is_shown_no_button_that_would_be_refused(shown: Shown) -> None:
+    page = shown.client("viewer").get(f"/jobs/{shown.scene.failed}").text
+
+    assert 'method="post"' not in page
+    assert 'method="post"' in shown.client("operator").get(f"/jobs/{shown.scene.failed}").text
