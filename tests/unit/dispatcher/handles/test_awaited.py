@@ -37,7 +37,8 @@ class CutAt(Awaitable[Any]):
         self.reached = 0
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        step, value = self._cut.send, None
+        step: Callable[[Any], Any] = self._cut.send
+        value: object = None
         while True:
             try:
                 waited_for = step(value)
@@ -45,8 +46,10 @@ class CutAt(Awaitable[Any]):
                 return end.value
             self.reached += 1
             if self.reached == self._place:
-                return self._cut.throw(asyncio.CancelledError())
-            value = yield waited_for
+                step, value = self._cut.throw, asyncio.CancelledError()
+            else:
+                step = self._cut.send
+                value = yield waited_for
 
 
 async def cut_everywhere(start: Callable[[], Coroutine[Any, Any, Any]]) -> int:

@@ -52,7 +52,8 @@ def failsoft_lifespan(
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(_opened())
             for enter in lifespans:
-                state.update(await stack.enter_async_context(enter(app)) or {})
+                found = await stack.enter_async_context(enter(app))
+                state.update({} if found is None else found)
             yield state
 
     return lifespan
@@ -65,7 +66,10 @@ async def get_dispatcher() -> AsyncDispatcher:
         ConfigurationError: If a setting is wrong.
         LedgerUnavailableError: If it was not open, and the ledger does not answer.
     """
-    return AsyncDispatcher(opened_dispatcher() or await in_thread(default_dispatcher))
+    dispatcher = opened_dispatcher()
+    if dispatcher is None:
+        dispatcher = await in_thread(default_dispatcher)
+    return AsyncDispatcher(dispatcher)
 
 
 @asynccontextmanager

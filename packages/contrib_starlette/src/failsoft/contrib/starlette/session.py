@@ -31,4 +31,5 @@ class SessionDispatcher:
                 ledger's; nothing was stored.
             LedgerUnavailableError: The ledger did not answer.
         """
-        return await self._dispatcher.dispatch(job, payload, **{**options, "session": self.session})
+        options["session"] = self.session
+        return await self._dispatcher.dispatch(job, payload, **options)
