@@ -12,7 +12,7 @@ from failsoft.ledger.upgrade.run import upgrade
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> Iterator[pytest.MonkeyPatch]:
-    """The settings: an engine in memory, which keeps what it is offered, and a ledger to be made."""
+    """The settings: a ledger to be made, and an engine that keeps what it is offered."""
     monkeypatch.setenv("FAILSOFT_ENGINES", "memory")
     monkeypatch.setenv("FAILSOFT_LEDGER_URL", sqlite_url)
     use_dispatcher(None)

@@ -94,7 +94,7 @@ def test_a_variable_of_the_environment_beats_a_setting(settings: pytest.MonkeyPa
 
 
 def test_a_value_that_is_no_setting_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="FAILSOFT_ENGINES: expected text, .* got set"):
+    with pytest.raises(ConfigurationError, match=r"FAILSOFT_ENGINES: expected text, .* got set"):
         app_with(FAILSOFT_ENGINES={"rq"})
 
 

@@ -1,9 +1,9 @@
 """Dispatchers as dependencies of FastAPI; their transaction is tried with the page."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
-from fastapi.testclient import TestClient
 
 from failsoft.api import AsyncDispatcher
 from failsoft.contrib.starlette import (
@@ -13,6 +13,7 @@ from failsoft.contrib.starlette import (
     session_dispatcher,
 )
 from tests.contrib.apps.orders import Order, pay
+from tests.contrib.starlette.serving import served
 from tests.unit.support.memory_app import MemoryApp
 
 made: list[object] = []
@@ -42,12 +43,16 @@ def sessions(
 def test_a_test_overrides_the_dispatcher() -> None:
     memory = MemoryApp()
     app.dependency_overrides[get_dispatcher] = lambda: AsyncDispatcher(memory.dispatcher)
+
+    async def serve() -> tuple[str, bool]:
+        async with served(app) as client:
+            return (await client.post("/")).json(), (await client.post("/sessions")).json()
+
     try:
-        job_id = TestClient(app).post("/").json()
-        same = TestClient(app).post("/sessions").json()
+        job_id, is_the_same = asyncio.run(serve())
     finally:
         app.dependency_overrides.clear()
 
     assert [job.id for job in memory.ledger.list_jobs()] == [job_id]
-    assert same is True
+    assert is_the_same is True
     assert len(made) == 1

@@ -38,6 +38,38 @@ def test_at_no_await_of_a_dispatch(settings: pytest.MonkeyPatch, ledger: SqlLedg
     assert len(jobs_of(ledger)) >= awaits
 
 
+class Requests:
+    """Requests whose dispatch is cut off at their nth await, each with a session of its own."""
+
+    def __init__(self, database: Database, *, commits_nevertheless: bool) -> None:
+        url = make_url(str(database.url.render_as_string(hide_password=False)))
+        self.url = url.set(drivername="sqlite+aiosqlite") if database.is_sqlite else url
+        self.commits_nevertheless = commits_nevertheless
+        self.committed: set[str] = set()
+
+    async def until_whole(self) -> int:
+        """Cut one off at its first await, one at its second, ...; return how many there are."""
+        engine = create_async_engine(self.url)
+        place = 1
+        while await self._cut_at(place, AsyncSession(engine)):
+            place += 1
+        await engine.dispose()
+        return place - 1
+
+    async def _cut_at(self, place: int, session: AsyncSession) -> bool:
+        job_id, was_cut = f"cut-at-{place}", False
+        async with session:
+            dispatcher = SessionDispatcher(await get_dispatcher(), session)
+            try:
+                await CutAt(dispatcher.dispatch(pay, Order(), job_id=job_id), place)
+            except asyncio.CancelledError:
+                was_cut = True
+            if self.commits_nevertheless or not was_cut:
+                await session.commit()
+                self.committed |= set() if was_cut else {job_id}
+        return was_cut
+
+
 @pytest.mark.parametrize("commits_nevertheless", [False, True])
 def test_at_no_await_of_a_dispatch_in_the_requests_transaction(
     settings: pytest.MonkeyPatch, ledger_url: str, commits_nevertheless: bool
@@ -46,37 +78,16 @@ def test_at_no_await_of_a_dispatch_in_the_requests_transaction(
     use_dispatcher(None)
     with closing(Database(ledger_url)) as database:
         upgrade(database)
-        url = make_url(str(database.url.render_as_string(hide_password=False)))
-        url = url.set(drivername="sqlite+aiosqlite") if database.is_sqlite else url
-        committed: set[str] = set()
+        requests = Requests(database, commits_nevertheless=commits_nevertheless)
 
-        async def view(place: int) -> CutAt:
-            engine = create_async_engine(url)
-            async with AsyncSession(engine) as session:
-                dispatcher = SessionDispatcher(await get_dispatcher(), session)
-                cut = CutAt(dispatcher.dispatch(pay, Order(), job_id=f"cut-at-{place}"), place)
-                try:
-                    await cut
-                except asyncio.CancelledError:
-                    if commits_nevertheless:
-                        await session.commit()
-                else:
-                    await session.commit()
-                    committed.add(f"cut-at-{place}")
-            await engine.dispose()
-            return cut
+        awaits = asyncio.run(requests.until_whole())
 
-        place = 1
-        while asyncio.run(view(place)).reached >= place:
-            place += 1
-
-        assert place > 2
+        assert awaits > 1
         found = jobs_of(SqlLedger(database))
-        # Whole or not there: what verify finds sound, and offered where it was committed.
+        # Whole or not there: sound, and offered where it was committed.
         assert set(found.values()) <= {JobState.OFFERED}
-        assert committed <= found.keys()
-        if not commits_nevertheless:
-            assert found.keys() == committed
+        assert requests.committed <= found.keys()
+        assert commits_nevertheless or found.keys() == requests.committed
         dispatcher = opened_dispatcher()
         assert dispatcher is not None
         dispatcher.close()

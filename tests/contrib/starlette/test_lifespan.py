@@ -13,13 +13,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
-from starlette.testclient import TestClient
 
 from failsoft.api import ConfigurationError
 from failsoft.contrib.starlette import failsoft_lifespan, get_dispatcher
 from failsoft.dispatcher import Dispatcher, default_dispatcher, opened_dispatcher, use_dispatcher
 from failsoft.ledger import SqlLedger
 from tests.contrib.apps.orders import Order, pay
+from tests.contrib.starlette.serving import served
 from tests.unit.support.memory_app import MemoryApp
 
 ORDERS = "tests.contrib.apps.orders"
@@ -43,6 +43,12 @@ async def order(request: Request) -> JSONResponse:
     return JSONResponse({"job": handle.id})
 
 
+async def started(app: Starlette) -> None:
+    """Start an app and end it."""
+    async with served(app):
+        pass
+
+
 ROUTES = [Route("/", order, methods=["POST"])]
 
 
@@ -52,9 +58,12 @@ def test_it_is_open_before_the_first_request_and_closed_after_the_last(
     app = Starlette(routes=ROUTES, lifespan=failsoft_lifespan(jobs=[ORDERS]))
     assert opened_dispatcher() is None
 
-    with TestClient(app) as client:
-        assert opened_dispatcher() is not None
-        job_id = client.post("/").json()["job"]
+    async def serve() -> str:
+        async with served(app) as client:
+            assert opened_dispatcher() is not None
+            return str((await client.post("/")).json()["job"])
+
+    job_id = asyncio.run(serve())
 
     # Written at the end, and not half a second later.
     assert [each.engine for each in ledger.tries(job_id)] == ["memory"]
@@ -83,10 +92,11 @@ def test_an_app_that_is_mounted_needs_no_lifespan(
     inner = Starlette(routes=ROUTES)
     outer = Starlette(routes=[Mount("/inner", inner)], lifespan=failsoft_lifespan())
 
-    with TestClient(outer) as client:
-        job_id = client.post("/inner/").json()["job"]
+    async def serve() -> str:
+        async with served(outer) as client:
+            return str((await client.post("/inner/")).json()["job"])
 
-    assert ledger.get(job_id).name == "contrib-pay"
+    assert ledger.get(asyncio.run(serve())).name == "contrib-pay"
 
 
 def test_the_apps_own_lifespans_are_within_it(settings: pytest.MonkeyPatch) -> None:
@@ -136,38 +146,31 @@ def test_a_ledger_that_is_away_keeps_no_app_from_starting(
     settings.setenv("FAILSOFT_LEDGER_URL", "postgresql://nobody@127.0.0.1:1/none")
     settings.setenv("FAILSOFT_LEDGER_TIMEOUT", "100ms")
 
-    with caplog.at_level(logging.WARNING), TestClient(Starlette(lifespan=failsoft_lifespan())):
-        assert opened_dispatcher() is None
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(started(Starlette(lifespan=failsoft_lifespan())))
 
+    assert opened_dispatcher() is None
     assert "the ledger is away" in caplog.text
 
 
-@pytest.mark.parametrize("jobs", ["tests.contrib.apps.nowhere"])
-def test_a_module_that_does_not_import_stops_the_start(
-    settings: pytest.MonkeyPatch, jobs: str
-) -> None:
-    with (
-        pytest.raises(ConfigurationError, match="expected a job module that imports, got"),
-        TestClient(Starlette(lifespan=failsoft_lifespan(jobs=[jobs]))),
-    ):
-        pass
+def test_a_module_that_does_not_import_stops_the_start(settings: pytest.MonkeyPatch) -> None:
+    app = Starlette(lifespan=failsoft_lifespan(jobs=["tests.contrib.apps.nowhere"]))
+
+    with pytest.raises(ConfigurationError, match="expected a job module that imports, got"):
+        asyncio.run(started(app))
 
 
 def test_a_wrong_setting_stops_the_start(settings: pytest.MonkeyPatch) -> None:
     settings.setenv("FAILSOFT_DISPATCH_BUDGET", "soon")
 
-    with (
-        pytest.raises(ConfigurationError, match="FAILSOFT_DISPATCH_BUDGET"),
-        TestClient(Starlette(lifespan=failsoft_lifespan())),
-    ):
-        pass
+    with pytest.raises(ConfigurationError, match="FAILSOFT_DISPATCH_BUDGET"):
+        asyncio.run(started(Starlette(lifespan=failsoft_lifespan())))
 
 
 def test_a_module_without_jobs_is_named(
     settings: pytest.MonkeyPatch, ledger: SqlLedger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with TestClient(Starlette(lifespan=failsoft_lifespan(jobs=["json"]))):
-        pass
+    asyncio.run(started(Starlette(lifespan=failsoft_lifespan(jobs=["json"]))))
 
     assert "expected jobs in module json, got none" in caplog.text
 
@@ -180,8 +183,7 @@ def test_a_job_module_that_dispatches_at_import_gets_a_warning_with_its_line(
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with TestClient(Starlette(lifespan=failsoft_lifespan(jobs=["tests.contrib.apps.early"]))):
-            pass
+        asyncio.run(started(Starlette(lifespan=failsoft_lifespan(["tests.contrib.apps.early"]))))
 
     (found,) = [each for each in caught if "opens the dispatcher" in str(each.message)]
     assert (Path(found.filename), found.lineno) == (module, place)
