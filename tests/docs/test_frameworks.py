@@ -15,6 +15,8 @@ from tests.servers.processes import PATIENCE, Process, Processes, free_port, wai
 from tests.servers.valkey import Valkey
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+#: Those that every worker serves.
+QUEUES = 3
 PAGES = [HOW_TO / f"{name}.md" for name in ("fastapi", "flask", "notebooks")]
 
 _FILE = re.compile(r"^```\w+\n(?:# |%%writefile )(\w+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -24,9 +26,9 @@ _CELL = re.compile(
 )
 
 
-def write_files(page: Path, folder: Path) -> None:
+def write_files(page: Path, folder: Path, queue: str = "default") -> None:
     for name, code in _FILE.findall(page.read_text()):
-        (folder / name).write_text(code)
+        (folder / name).write_text(code.replace("@job()", f"@job(queue={queue!r})"))
 
 
 def answer(port: int, method: str, path: str) -> tuple[int, object]:
@@ -73,6 +75,18 @@ def ran(processes: Processes, *command: str, env: Mapping[str, str]) -> None:
     assert program.wait() == 0, program.tail
 
 
+def serving(processes: Processes, *command: str, env: Mapping[str, str]) -> Process:
+    """Start a worker, and wait until it serves its queues."""
+    worker = processes.start(installed_command(command[0]), *command[1:], "worker", "rq", env=env)
+
+    def serves() -> bool:
+        assert worker.is_running, worker.tail
+        return worker.output.count("begins to serve queue") >= QUEUES
+
+    wait_until(serves, PATIENCE, "the worker serves its queues")
+    return worker
+
+
 def test_the_app_in_fastapi(
     processes: Processes, valkey: Valkey, tmp_path: Path, ledger_url: str
 ) -> None:
@@ -80,7 +94,7 @@ def test_the_app_in_fastapi(
     write_files(page, tmp_path)
     env = {**settings(valkey), "FAILSOFT_LEDGER_URL": ledger_url, "FAILSOFT_JOBS": "jobs"}
     ran(processes, "failsoft", "ledger", "upgrade", env=env)
-    worker = processes.start(installed_command("failsoft"), "worker", "rq", env=env)
+    worker = serving(processes, "failsoft", env=env)
     port = free_port()
     command = (installed_command("uvicorn"), "app:app", "--port", str(port))
     server = processes.start(*command, env={**env, "PYTHONPATH": str(tmp_path)})
@@ -96,11 +110,12 @@ def test_the_app_in_flask(
     processes: Processes, valkey: Valkey, tmp_path: Path, ledger_url: str
 ) -> None:
     page = HOW_TO / "flask.md"
-    write_files(page, tmp_path)
+    # Where attempts run in threads of the worker, and where each has a process of its own.
+    write_files(page, tmp_path, "default" if ledger_url.startswith("sqlite") else "data-sync")
     driver = ledger_url.replace("postgresql:", "postgresql+psycopg:")
     env = {**settings(valkey), "SHOP_DATABASE_URL": driver}
     ran(processes, "flask", "failsoft", "ledger", "upgrade", env=env)
-    worker = processes.start(installed_command("flask"), "failsoft", "worker", "rq", env=env)
+    worker = serving(processes, "flask", "failsoft", env=env)
     port = free_port()
     server = processes.start(installed_command("flask"), "run", "--port", str(port), env=env)
 
@@ -129,7 +144,7 @@ def test_the_cells_of_a_notebook(
     write_files(page, tmp_path)
     env = {**settings(valkey), "FAILSOFT_LEDGER_URL": sqlite_url, "FAILSOFT_JOBS": "jobs"}
     ran(processes, "failsoft", "ledger", "upgrade", env=env)
-    processes.start(installed_command("failsoft"), "worker", "rq", env=env)
+    serving(processes, "failsoft", env=env)
     ((cell, printed),) = _CELL.findall(page.read_text())
     (tmp_path / "notebook.py").write_text(NOTEBOOK.format(cell=cell))
 

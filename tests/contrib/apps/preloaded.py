@@ -14,6 +14,8 @@ from tests.contrib.apps.orders import Order, pay
 SESSION = select(func.pg_backend_pid().label("pid"))
 
 dispatch_job(pay, Order(), job_id="of-the-master")
+# As the page says: no transaction on SQLite may be open at the fork.
+default_dispatcher().flush()
 
 
 def session() -> int:
