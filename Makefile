@@ -17,6 +17,7 @@ ENGINE ?=
 # What the tests start beside what is in wheels.
 SERVERS := rabbitmq pgbouncer
 ENGINE_MODULES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
+CONTRIB_MODULES := $(patsubst packages/contrib_%/pyproject.toml,contrib.%,$(wildcard packages/contrib_*/pyproject.toml))
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 # Hundreds of processes import the same: where none may keep what it compiled, all of them compile.
@@ -82,7 +83,7 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) lint-imports
 	@$(RUN) python -m tests.docs.citations
 	@$(RUN) python -m tests.docs.names
-	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api worker $(ENGINE_MODULES),-p failsoft.$(p))
+	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api worker $(ENGINE_MODULES) $(CONTRIB_MODULES),-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
 

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from types import FrameType
 
 from failsoft.job_engine.definitions.importing import importing
 
@@ -26,9 +27,9 @@ def warn_if_importing() -> None:
 
 
 def _line_of_the_user() -> tuple[str, int] | None:
-    frame = sys._getframe(1)  # noqa: SLF001 - as the interpreter's own warnings do
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as the interpreter's own warnings do
     while frame is not None:
         if not str(frame.f_globals.get("__name__")).startswith(_NOT_THE_USERS):
             return frame.f_code.co_filename, frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
