@@ -56,7 +56,7 @@ def test_an_async_attempt_and_its_steps_run_within_it(seen: list[str]) -> None:
         await asyncio.sleep(0)
         seen.extend([APP.get(), await ctx.run("step", APP.get)])
 
-    assert runner.run(body) is JobState.SUCCEEDED
+    assert runner.go(body) is JobState.SUCCEEDED
     assert seen == ["entered", "shop", "shop", "left"]
 
 
