@@ -117,8 +117,8 @@ _WAITING: WeakKeyDictionary["Session | Connection", list[Callable[[bool], None]]
 )
 
 
-def _of_this_scope(given: object) -> object:
-    orm = sys.modules.get("sqlalchemy.orm")
+def _of_this_scope(given: Any) -> object:
+    orm: Any = sys.modules.get("sqlalchemy.orm")
     return given() if orm is not None and isinstance(given, orm.scoped_session) else given
 
 
