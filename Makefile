@@ -19,6 +19,7 @@ ROWS   ?= 100000
 # What the tests start beside what is in wheels.
 SERVERS := rabbitmq pgbouncer prometheus
 ENGINE_MODULES := $(patsubst engines/%/pyproject.toml,engines.%,$(wildcard engines/*/pyproject.toml))
+CONTRIB_MODULES := $(patsubst packages/contrib_%/pyproject.toml,contrib.%,$(wildcard packages/contrib_*/pyproject.toml))
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 # Hundreds of processes import the same: where none may keep what it compiled, all of them compile.
@@ -96,7 +97,7 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) lint-imports
 	@$(RUN) python -m tests.docs.citations
 	@$(RUN) python -m tests.docs.names
-	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api console worker $(ENGINE_MODULES),-p failsoft.$(p))
+	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api telemetry console worker $(ENGINE_MODULES) $(CONTRIB_MODULES),-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
 

@@ -13,6 +13,11 @@ from tests.servers.processes import PATIENCE, Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
 ENGINES = sorted(path.parent.name for path in ROOT.glob("engines/*/pyproject.toml"))
+CONTRIB = tuple(
+    sorted(
+        path.parent.name.removeprefix("contrib_") for path in ROOT.glob("packages/contrib_*/*.toml")
+    )
+)
 #: One with a library of its own, one without; the others are as they are.
 OFTEN = ("kafka", "ledger")
 #: What `failsoft` installs.
@@ -116,6 +121,38 @@ def test_an_engine_is_installed_without_any_other(kind: str, wheels: Path, tmp_p
     (row,) = json.loads(listed.stdout)
     assert (row["engine"], row["kind"], row["place"]) == (kind, kind, 1)
     assert row["distribution"].startswith(f"failsoft-engine-{kind} ")
+
+
+@pytest.mark.parametrize("kind", CONTRIB)
+def test_what_is_for_a_framework_is_installed_without_worker_ledger_and_engines(
+    kind: str, wheels: Path, tmp_path: Path
+) -> None:
+    python = environment_with(f"failsoft-contrib-{kind}", wheels, tmp_path / "environment")
+
+    found = run(
+        python,
+        "import importlib, importlib.util as util, pathlib\n"
+        f"module = importlib.import_module('failsoft.contrib.{kind}')\n"
+        "print((pathlib.Path(module.__file__).parent / 'py.typed').exists())\n"
+        f"print(*[n for n in {FOREIGN_TO_THE_CORE} if util.find_spec(n)])\n"
+        f"print(*[n for n in {CONTRIB} if util.find_spec(f'failsoft.contrib.{{n}}')])\n"
+        "print(*[n for n in ('worker', 'ledger') if util.find_spec(f'failsoft.{n}')])",
+        tmp_path,
+    )
+
+    assert found.splitlines() == ["True", "", kind, ""]
+
+
+def test_no_wheel_has_a_file_in_a_namespace(wheels: Path) -> None:
+    namespaces = ("failsoft/", "failsoft/contrib/", "failsoft/engines/")
+    found = [
+        f"{wheel.name}: {name}"
+        for wheel in wheels.glob("*.whl")
+        for name in zipfile.ZipFile(wheel).namelist()
+        if name.rpartition("/")[0] + "/" in namespaces
+    ]
+
+    assert found == []
 
 
 def test_the_installed_command_creates_a_ledger(wheels: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-ENGINES = Path(__file__).parents[2] / "engines"
+ROOT = Path(__file__).parents[2]
 
 PACKAGES = tuple(
     f"failsoft.{name}"
@@ -42,15 +42,18 @@ def incomplete(package: str, path: str) -> list[str]:
     return found if found or seen else [f"{package}: {report}"]
 
 
-def engines_in(folder: Path) -> list[str]:
-    """Link the engines into a folder, each as a package of its own, and return their names there.
+def nested_in(folder: Path) -> list[str]:
+    """Link engines and contributions into a folder, and return the names that they have there.
 
-    pyright looks for a package below one namespace and no deeper.
+    Each is a package of its own: pyright looks for one below one namespace and no deeper.
     """
     found = []
-    for engine in sorted(path.parent.name for path in ENGINES.glob("*/pyproject.toml")):
-        found.append(f"failsoft_engine_{engine}")
-        (folder / found[-1]).symlink_to(ENGINES / engine / "src/failsoft/engines" / engine)
+    places = [*ROOT.glob("engines/*/src/failsoft/engines/*")]
+    places += ROOT.glob("packages/*/src/failsoft/contrib/*")
+    for place in sorted(places):
+        kind = "contrib" if place.parent.name == "contrib" else "engine"
+        found.append(f"failsoft_{kind}_{place.name}")
+        (folder / found[-1]).symlink_to(place)
     return found
 
 
@@ -65,7 +68,7 @@ def _missing(report: dict[str, Any]) -> Iterator[str]:
 def main() -> int:
     """Verify all packages, two at a time."""
     with TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
-        packages = [*PACKAGES, *engines_in(Path(folder))]
+        packages = [*PACKAGES, *nested_in(Path(folder))]
         reports = pool.map(partial(incomplete, path=folder), packages)
         found = [line for lines in reports for line in lines]
     for line in found:

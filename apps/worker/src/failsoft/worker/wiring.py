@@ -70,8 +70,6 @@ class App:
     def close(self) -> None:
         """Write what is queued, and close every connection of this process."""
         self.dispatcher.close()
-        self.ledger.database.close()
-        release_engines(self.settings)
 
 
 def build(
@@ -117,7 +115,12 @@ def build(
         listener=listener,
         budget=settings.dispatch_budget,
     )
-    dispatcher = Dispatcher(ledger, router, offerer, listener=listener)
+
+    def release() -> None:
+        ledger.database.close()
+        release_engines(settings)
+
+    dispatcher = Dispatcher(ledger, router, offerer, listener=listener, release=release)
     stager = Stager(ledger, router, offerer, listener=listener)
     looks_every = settings.maintenance_every
     rescuer = Rescuer(ledger, router, offerer, listener=listener, looks_every=looks_every)

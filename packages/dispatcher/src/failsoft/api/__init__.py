@@ -17,9 +17,10 @@ Dispatching:
     `dispatch_job`, `dispatch_job_async`, `dispatch_many` (`DispatchRequest`, `Many`,
     `DispatchOutcome`), `dispatch_chain` and `dispatch_group` (of `Link`s), with
     `DispatchOptions`; `session=` puts a dispatch into the caller's transaction. `send_event` wakes
-    jobs that wait. All use the `default_dispatcher`, which `use_dispatcher` replaces; a
+    jobs that wait. All use the `default_dispatcher`, which `use_dispatcher` replaces and
+    `opened_dispatcher` returns if it is in use; a
     `Dispatcher` also pauses, retries, and holds the `Schedules`; a `ShardedDispatcher` does so over
-    several ledgers.
+    several ledgers. The methods of an `AsyncDispatcher` are awaited.
 
 What became of it:
     `JobHandle`, `AsyncJobHandle`, `ChainHandle`, `GroupHandle`. They return a `JobState`, a
@@ -40,6 +41,7 @@ from failsoft.job_engine.lazy_names import lazily_from
 
 if TYPE_CHECKING:
     from failsoft.dispatcher import (
+        AsyncDispatcher,
         AsyncJobHandle,
         ChainHandle,
         Dispatcher,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
         dispatch_job,
         dispatch_job_async,
         dispatch_many,
+        opened_dispatcher,
         send_event,
         use_dispatcher,
     )
@@ -153,6 +156,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOT_DONE",
+    "AsyncDispatcher",
     "AsyncJobContext",
     "AsyncJobHandle",
     "AttemptTimeoutError",
@@ -253,6 +257,7 @@ __all__ = [
     "dispatch_job_async",
     "dispatch_many",
     "job",
+    "opened_dispatcher",
     "send_event",
     "use_dispatcher",
 ]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from failsoft.job_engine.lazy_names import lazily
 
 if TYPE_CHECKING:
+    from failsoft.dispatcher.async_dispatcher import AsyncDispatcher
     from failsoft.dispatcher.default import (
         default_dispatcher,
         dispatch_chain,
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
         dispatch_job,
         dispatch_job_async,
         dispatch_many,
+        opened_dispatcher,
         send_event,
         use_dispatcher,
     )
@@ -27,6 +29,7 @@ else:
     __getattr__ = lazily(
         __name__,
         {
+            "failsoft.dispatcher.async_dispatcher": ("AsyncDispatcher",),
             "failsoft.dispatcher.default": (
                 "default_dispatcher",
                 "dispatch_chain",
@@ -34,6 +37,7 @@ else:
                 "dispatch_job",
                 "dispatch_job_async",
                 "dispatch_many",
+                "opened_dispatcher",
                 "send_event",
                 "use_dispatcher",
             ),
@@ -50,6 +54,7 @@ else:
 
 
 __all__ = [
+    "AsyncDispatcher",
     "AsyncJobHandle",
     "ChainHandle",
     "DispatchOptions",
@@ -67,6 +72,7 @@ __all__ = [
     "dispatch_job",
     "dispatch_job_async",
     "dispatch_many",
+    "opened_dispatcher",
     "send_event",
     "use_dispatcher",
 ]

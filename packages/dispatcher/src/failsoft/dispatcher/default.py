@@ -43,9 +43,19 @@ class _Default:
 
     def get(self) -> "Dispatcher":
         with self._lock:
-            if self._dispatcher is None or self._pid != os.getpid():
-                self._dispatcher, self._pid = _wire(), os.getpid()
-            return self._dispatcher
+            found = self._here()
+            if found is None:
+                found, self._pid = _wire(), os.getpid()
+                self._dispatcher = found
+            return found
+
+    def opened(self) -> "Dispatcher | None":
+        with self._lock:
+            return self._here()
+
+    def _here(self) -> "Dispatcher | None":
+        # After a fork it is the parent's, and so are its connections.
+        return self._dispatcher if self._pid == os.getpid() else None
 
     def set(self, dispatcher: "Dispatcher | None") -> None:
         with self._lock:
@@ -62,6 +72,11 @@ def default_dispatcher() -> "Dispatcher":
         ConfigurationError: If a setting is wrong, or nothing that reads settings is installed.
     """
     return _default.get()
+
+
+def opened_dispatcher() -> "Dispatcher | None":
+    """Return this process's dispatcher if it is in use, without making one."""
+    return _default.opened()
 
 
 def use_dispatcher(dispatcher: "Dispatcher | None") -> None:
@@ -135,6 +150,9 @@ def _wire() -> "Dispatcher":
     # dispatches nothing, looks for no entry point.
     from importlib.metadata import entry_points  # noqa: PLC0415 - see above
 
+    from failsoft.dispatcher.import_warning import warn_if_importing  # noqa: PLC0415 - see above
+
+    warn_if_importing()
     for entry in entry_points(group=WIRING_GROUP, name=WIRING_NAME):
         dispatcher: Dispatcher = entry.load()()
         return dispatcher
@@ -147,8 +165,8 @@ def _wire() -> "Dispatcher":
 async def dispatch_job_async(
     job: "JobDefinition[P, R]", payload: P, **options: "Unpack[DispatchOptions]"
 ) -> "AsyncJobHandle[R]":
-    """Dispatch a job, as `Dispatcher.dispatch_async` does; its handle is awaited."""
+    """Dispatch a job, as `AsyncDispatcher.dispatch` does."""
     dispatcher = await in_thread(default_dispatcher)
-    from failsoft.dispatcher.handles.async_job import AsyncJobHandle  # noqa: PLC0415 - see above
+    from failsoft.dispatcher.async_dispatcher import AsyncDispatcher  # noqa: PLC0415 - see above
 
-    return AsyncJobHandle(await dispatcher.dispatch_async(job, payload, **options))
+    return await AsyncDispatcher(dispatcher).dispatch(job, payload, **options)

@@ -1,6 +1,6 @@
 """`Dispatcher`: record a job, then offer it; nothing is sent for what is not committed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -60,7 +60,19 @@ class Dispatcher(Control):
         *,
         listener: Listener,
         ids: Ids = random_id,
+        release: Callable[[], object] | None = None,
     ) -> None:
+        """Put a dispatcher together.
+
+        Args:
+            ledger: Where jobs are recorded.
+            router: Orders the engines for a job.
+            offerer: Offers jobs to engines.
+            listener: Called with every event.
+            ids: Returns the id of a new job.
+            release: Closes the connections that are open; others are opened when they are needed.
+        """
+        self._release = release
         self._ledger = ledger
         self._ids = ids
         self._offerer = offerer
@@ -249,12 +261,14 @@ class Dispatcher(Control):
         self._offerer.flush()
 
     def close(self) -> None:
-        """Write what is still to be written, and end the threads that wait for a next dispatch.
+        """Write what is still to be written, end threads that wait for a next dispatch, disconnect.
 
         For programs that end soon after a dispatch, or make many dispatchers; it may still be used.
         """
         self.flush()
         self._offerer.engines.close()
+        if self._release is not None:
+            self._release()
 
     def _hand_over(
         self, settled: Settled, route: Route, queue: QueueProfile, deadline: Deadline

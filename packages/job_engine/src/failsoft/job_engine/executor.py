@@ -4,7 +4,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
+
+from pydantic import BaseModel
 
 from failsoft.job_engine import outcome
 from failsoft.job_engine.attempt.context_variables import own_copy
@@ -16,6 +18,7 @@ from failsoft.job_engine.attempt.time_limit import AttemptLimits, End
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.definitions.definition import AnyDefinition
+from failsoft.job_engine.definitions.surroundings import surrounded
 from failsoft.job_engine.errors import MissingHandlerError, UnknownJobError, is_trouble
 from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.error_record import ErrorRecord
@@ -198,11 +201,9 @@ class Executor:
                 raise LedgerRefused(error) from error
             return outcome.unreadable(definition, claim, error)
         try:
-            if isinstance(ctx, AsyncJobContext):
-                value = run_coroutine(definition.start(payload, ctx), lease)
-            else:
-                with lease.job_code():
-                    value = lease.call(partial(definition.call, payload, ctx))
+            # Outside of what an interrupt cuts off: what a context gives back, it gives back.
+            with surrounded():
+                value = _handled(definition, payload, ctx, lease)
         except MissingHandlerError:
             return outcome.unknown(claim)
         except Interrupt:
@@ -213,6 +214,13 @@ class Executor:
                 raise LedgerRefused(_as_error(error)) from error
             return outcome.raised(definition, claim, _as_error(error))
         return outcome.succeeded(definition, value)
+
+
+def _handled(definition: AnyDefinition, payload: BaseModel, ctx: AnyContext, lease: Lease) -> Any:
+    if isinstance(ctx, AsyncJobContext):
+        return run_coroutine(definition.start(payload, ctx), lease)
+    with lease.job_code():
+        return lease.call(partial(definition.call, payload, ctx))
 
 
 def _as_error(error: BaseException) -> Exception:

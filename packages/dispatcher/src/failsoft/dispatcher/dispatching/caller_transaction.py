@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from failsoft.dispatcher.dispatching.duplicates import Settled
 from failsoft.dispatcher.dispatching.recorder import Recorder, queue_of
-from failsoft.dispatcher.handles.job import FIRST_LOOK, HandleLedger, JobHandle
+from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
+from failsoft.dispatcher.handles.waiting import FIRST_LOOK
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import Route
 from failsoft.dispatcher.options.options import DispatchOptions

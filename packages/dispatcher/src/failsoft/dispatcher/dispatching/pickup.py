@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from failsoft.dispatcher.handles.job import HandleLedger, poll
+from failsoft.dispatcher.handles.job import HandleLedger
+from failsoft.dispatcher.handles.waiting import poll
 from failsoft.dispatcher.offering.offerer import NotTaken, Offerer
 from failsoft.dispatcher.offering.router import Router
 from failsoft.job_engine.policies.queue import QueueProfile

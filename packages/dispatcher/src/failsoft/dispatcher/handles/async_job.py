@@ -1,17 +1,16 @@
 """The awaited handle: `JobHandle` off the event loop."""
 
-import time
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from failsoft.dispatcher.handles.job import FIRST_LOOK, SLOWEST_LOOK, JobHandle
-from failsoft.job_engine.awaiting import in_thread, pause
-from failsoft.job_engine.errors import OptionInvalidError
+from failsoft.dispatcher.handles.job import JobHandle
+from failsoft.dispatcher.handles.waiting import PATIENCE
+from failsoft.job_engine.awaiting import in_thread
 from failsoft.job_engine.records.job import CancelOutcome, JobRecord, Progress
 from failsoft.job_engine.records.states import JobState
-from failsoft.job_engine.validation import Expect
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -40,7 +39,7 @@ class AsyncJobHandle(Generic[R]):
 
     async def status(self) -> JobState:
         """Do as `JobHandle.status`."""
-        return (await self.job()).state
+        return await self.blocking.astatus()
 
     async def pending(self) -> bool:
         """Do as `JobHandle.pending`."""
@@ -54,11 +53,10 @@ class AsyncJobHandle(Generic[R]):
         """Do as `JobHandle.cancel`."""
         return await in_thread(self.blocking.cancel)
 
-    async def result(self, timeout: timedelta = timedelta(seconds=30)) -> R:
+    def watch(self) -> AsyncIterator[Progress]:
+        """Do as `JobHandle.watch`."""
+        return self.blocking.watch()
+
+    async def result(self, timeout: timedelta = PATIENCE) -> R:
         """Do as `JobHandle.result`; no thread waits meanwhile."""
-        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
-        ends_at, next_look = time.monotonic() + timeout.total_seconds(), FIRST_LOOK
-        while not (await self.status()).is_terminal and time.monotonic() < ends_at:
-            await pause(min(next_look, max(0.0, ends_at - time.monotonic())))
-            next_look = min(next_look * 2, SLOWEST_LOOK)
-        return await in_thread(lambda: self.blocking.result(timedelta(0)))
+        return await self.blocking.aresult(timeout)

@@ -1,19 +1,24 @@
 """The handles of a chain and of a group."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from failsoft.dispatcher.handles.job import HandleLedger, JobHandle, poll
+from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
+from failsoft.dispatcher.handles.waiting import (
+    PATIENCE,
+    apoll,
+    changes,
+    expect_timeout,
+    poll,
+)
+from failsoft.job_engine.awaiting import in_thread
 from failsoft.job_engine.clock import Clock, Deadline
-from failsoft.job_engine.errors import OptionInvalidError, ResultTimeoutError
+from failsoft.job_engine.errors import ResultTimeoutError
 from failsoft.job_engine.records.groups import GroupRecord, member_id
-from failsoft.job_engine.validation import Expect
 
 R = TypeVar("R")
-
-#: How long a handle waits by default.
-PATIENCE = timedelta(seconds=30)
 
 
 class ChainHandle(Generic[R]):
@@ -45,12 +50,20 @@ class ChainHandle(Generic[R]):
             JobCancelledError: If one was cancelled.
             ResultTimeoutError: If it has not ended in time; it goes on.
         """
-        Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
+        expect_timeout(timeout)
         deadline = Deadline.after(self._clock, timeout)
         # The first that did not succeed is the reason why those after it were cancelled.
         for job in self.jobs[:-1]:
             job.result(timedelta(seconds=deadline.remaining()))
         return self.last.result(timedelta(seconds=deadline.remaining()))
+
+    async def aresult(self, timeout: timedelta = PATIENCE) -> R:
+        """Do as `result` without blocking the event loop; to cancel it leaves the chain alone."""
+        expect_timeout(timeout)
+        ends_at = time.monotonic() + timeout.total_seconds()
+        for job in self.jobs[:-1]:
+            await job.aresult(_until(ends_at))
+        return await self.last.aresult(_until(ends_at))
 
     def cancel(self) -> None:
         """Cancel what has not ended; the job that runs is requested to stop."""
@@ -98,13 +111,22 @@ class GroupHandle:
         Raises:
             ResultTimeoutError: If they have not in time; they go on.
         """
-        group = poll(self.progress, lambda group: group.is_over, self._clock, timeout)
-        if group.is_over:
-            return group
-        raise ResultTimeoutError(
-            f"expected the jobs of group {self.id} to end within {timeout}, got "
-            f"{group.ended} of {group.total}; they go on, ask again later"
-        )
+        return self._expect_over(poll(self.progress, _is_over, self._clock, timeout), timeout)
+
+    async def await_end(self, timeout: timedelta = PATIENCE) -> GroupRecord:
+        """Do as `wait` without blocking the event loop; to cancel it leaves the group alone."""
+        return self._expect_over(await apoll(self.progress, _is_over, timeout), timeout)
+
+    async def aprogress(self) -> GroupRecord:
+        """Do as `progress` without blocking the event loop."""
+        return await in_thread(self.progress)
+
+    def watch(self) -> AsyncIterator[GroupRecord]:
+        """Yield the counts as they are, and each time that they have changed, until it is over.
+
+        It waits as long as the jobs take; `asyncio.timeout` bounds it.
+        """
+        return changes(self.progress, _is_over)
 
     def cancel(self) -> None:
         """Cancel its jobs and its completion job; those that run are requested to stop."""
@@ -112,3 +134,19 @@ class GroupHandle:
             self.completion.cancel()
         for job_id in self.job_ids:
             self._ledger.cancel(job_id, "group handle")
+
+    def _expect_over(self, group: GroupRecord, timeout: timedelta) -> GroupRecord:
+        if group.is_over:
+            return group
+        raise ResultTimeoutError(
+            f"expected the jobs of group {self.id} to end within {timeout}, got "
+            f"{group.ended} of {group.total}; they go on, ask again later"
+        )
+
+
+def _is_over(group: GroupRecord) -> bool:
+    return group.is_over
+
+
+def _until(ends_at: float) -> timedelta:
+    return timedelta(seconds=max(0.0, ends_at - time.monotonic()))

@@ -1,6 +1,6 @@
 """The handle that `dispatch_job` returns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -8,7 +8,9 @@ from pydantic import BaseModel
 
 from failsoft.dispatcher.handles.resolve import resolve
 from failsoft.dispatcher.handles.retry import retry
-from failsoft.job_engine.clock import Clock, Deadline
+from failsoft.dispatcher.handles.waiting import PATIENCE, apoll, changes, poll
+from failsoft.job_engine.awaiting import in_thread
+from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.errors import (
     JobCancelledError,
@@ -16,7 +18,6 @@ from failsoft.job_engine.errors import (
     JobFailedError,
     JobNotFoundError,
     JobPrunedError,
-    OptionInvalidError,
     ResultTimeoutError,
 )
 from failsoft.job_engine.policies.limits import LimitUse
@@ -33,16 +34,10 @@ from failsoft.job_engine.records.pauses import Pause, pause_of
 from failsoft.job_engine.records.resolution import Resolution, done_json
 from failsoft.job_engine.records.schedules import ScheduleLedger
 from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME, JobState
-from failsoft.job_engine.validation import Expect
 
 R = TypeVar("R")
-T = TypeVar("T")
 
 Disposition = Literal["created", "existing", "replaced"]
-
-#: The pause between two looks of a waiting handle, the first and the longest, in seconds.
-FIRST_LOOK = 0.01
-SLOWEST_LOOK = 0.25
 
 #: The actor in the events of what is requested by a handle.
 ACTOR = "handle"
@@ -61,22 +56,6 @@ class HandleLedger(
     Protocol,
 ):
     """What a handle needs of the ledger."""
-
-
-def poll(
-    look: Callable[[], T], is_over: Callable[[T], bool], clock: Clock, timeout: timedelta
-) -> T:
-    """Look, after growing pauses, until it is over or the time is up; return the last look.
-
-    Raises:
-        OptionInvalidError: The timeout is no span of time.
-    """
-    Expect(OptionInvalidError).span("a timeout", timeout, zero=True)
-    deadline, pause = Deadline.after(clock, timeout), FIRST_LOOK
-    while not is_over(seen := look()) and not deadline.passed:
-        clock.sleep(min(pause, deadline.remaining()))
-        pause = min(pause * 2, SLOWEST_LOOK)
-    return seen
 
 
 class JobHandle(Generic[R]):
@@ -238,7 +217,7 @@ class JobHandle(Generic[R]):
         """
         return resolve(self._ledger, self.id, Resolution(ABANDON, actor, reason))
 
-    def result(self, timeout: timedelta = timedelta(seconds=30)) -> R:
+    def result(self, timeout: timedelta = PATIENCE) -> R:
         """Wait for the job to end and return its result.
 
         Raises:
@@ -247,15 +226,36 @@ class JobHandle(Generic[R]):
             JobPrunedError: If it has ended and was pruned since; its state is still known.
             ResultTimeoutError: If it has not ended in time; it goes on.
         """
-        job = poll(self.job, lambda job: job.state.is_terminal, self._clock, timeout)
-        if job.state.is_terminal:
-            return self._outcome(job)
-        raise ResultTimeoutError(
-            f"expected job {self.id} to end within {timeout}, got state {job.state}; "
-            "it goes on, ask again later"
-        )
+        return self._outcome(poll(self.job, _has_ended, self._clock, timeout), timeout)
 
-    def _outcome(self, job: JobRecord) -> R:
+    async def aresult(self, timeout: timedelta = PATIENCE) -> R:
+        """Do as `result` without blocking the event loop; to cancel it leaves the job alone."""
+        return self._outcome(await apoll(self.job, _has_ended, timeout), timeout)
+
+    async def astatus(self) -> JobState:
+        """Do as `status` without blocking the event loop."""
+        return await in_thread(self.status)
+
+    async def watch(self) -> AsyncIterator[Progress]:
+        """Yield the progress that the job has reported, and each that it reports, until it ends.
+
+        It waits as long as the job takes; `asyncio.timeout` bounds it. Of reports that follow each
+        other within a quarter of a second, the last one may be all that is seen.
+
+        Raises:
+            JobNotFoundError: If the job is not there: its transaction has not committed.
+        """
+        seen: Progress | None = None
+        async for job in changes(self.job, _has_ended):
+            if job.progress is not None and job.progress != seen:
+                yield (seen := job.progress)
+
+    def _outcome(self, job: JobRecord, timeout: timedelta) -> R:
+        if not _has_ended(job):
+            raise ResultTimeoutError(
+                f"expected job {self.id} to end within {timeout}, got state {job.state}; "
+                "it goes on, ask again later"
+            )
         if job.is_pruned:
             raise JobPrunedError(
                 f"expected the outcome of job {job.id}, got one that {job.state} at "
@@ -270,3 +270,7 @@ class JobHandle(Generic[R]):
             raise JobCancelledError(f"job {job.id} was cancelled and has no result")
         error = job.error or ErrorRecord("unknown", "no error was recorded")
         raise JobFailedError(job.id, error.type, error.message, error.traceback)
+
+
+def _has_ended(job: JobRecord) -> bool:
+    return job.state.is_terminal

@@ -22,6 +22,23 @@ Handler = Callable[[P, "JobContext"], R]
 AsyncHandler = Callable[[P, "AsyncJobContext"], Coroutine[Any, Any, R]]
 AnyHandler = Handler[P, R] | AsyncHandler[P, R]
 
+#: Refuses a handler, given with the name of its job, by raising.
+HandlerCheck = Callable[[str, Callable[..., Any]], None]
+
+_checks: list[HandlerCheck] = []
+
+
+def check_handlers(check: HandlerCheck) -> None:
+    """Have every handler that is defined in this process from now on checked."""
+    if check not in _checks:
+        _checks.append(check)
+
+
+def stop_checking(check: HandlerCheck) -> None:
+    """Have no handler checked by this any more."""
+    if check in _checks:
+        _checks.remove(check)
+
 
 def check_signature(name: str, handler: Callable[..., Any]) -> tuple[Any, Any]:
     """Return the payload model and the result type that a handler declares.
@@ -30,6 +47,8 @@ def check_signature(name: str, handler: Callable[..., Any]) -> tuple[Any, Any]:
         DefinitionError: If it cannot be a handler.
     """
     Expect(DefinitionError, f"job {name!r}: ").callable("a handler that can be called", handler)
+    for check in tuple(_checks):
+        check(name, handler)
     target = _plain_function(handler)
     parameters = [p for p in inspect.signature(handler).parameters.values() if p.default is p.empty]
     if len(parameters) != 2:  # noqa: PLR2004 - the payload and the context

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from types import ModuleType
 
 from failsoft.job_engine.definitions.definition import AnyDefinition, JobDefinition
@@ -16,6 +17,14 @@ _shipped: dict[str, AnyDefinition] = {}
 
 #: The modules that were imported first while a named one was, by its name.
 _came_with: dict[str, tuple[str, ...]] = {}
+
+#: The job module that this thread is importing.
+_importing: ContextVar[str] = ContextVar("importing")
+
+
+def importing() -> str | None:
+    """Return the name of the job module that this thread is importing, if it is."""
+    return _importing.get(None)
 
 
 def ship(definition: AnyDefinition) -> AnyDefinition:
@@ -45,6 +54,7 @@ def definitions_of(name: str) -> list[AnyDefinition]:
 
 def _import(name: str) -> ModuleType:
     before = set(sys.modules)
+    imported = _importing.set(name)
     try:
         module = importlib.import_module(name)
     except FailsoftError:
@@ -54,6 +64,8 @@ def _import(name: str) -> ModuleType:
             f"expected a job module that imports, got {name!r}, which raises "
             f"{type(error).__name__}: {error}; check FAILSOFT_JOBS and the module itself"
         ) from error
+    finally:
+        _importing.reset(imported)
     _came_with.setdefault(name, tuple(each for each in sys.modules if each not in before))
     return module
 

@@ -36,7 +36,11 @@ class SqlTransactional(SqlRole):
     """`TransactionalLedger` on SQL."""
 
     def within(self, session: object) -> CallersTransaction:
-        """Work in the transaction of a SQLAlchemy `Session` or `Connection` of the caller's."""
+        """Work in the transaction of a SQLAlchemy `Session` or `Connection` of the caller's.
+
+        Of a `scoped_session`, as Flask-SQLAlchemy has, it is the session of this scope.
+        """
+        session = _of_this_scope(session)
         if not isinstance(session, Connection) and not _is_session(session):
             raise OptionInvalidError(
                 "expected a SQLAlchemy Session or Connection, got "
@@ -111,6 +115,11 @@ class SqlCallerTransaction:
 _WAITING: WeakKeyDictionary["Session | Connection", list[Callable[[bool], None]]] = (
     WeakKeyDictionary()
 )
+
+
+def _of_this_scope(given: Any) -> object:
+    orm: Any = sys.modules.get("sqlalchemy.orm")
+    return given() if orm is not None and isinstance(given, orm.scoped_session) else given
 
 
 def _is_session(given: object) -> "TypeGuard[Session]":
