@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from a2wsgi import ASGIMiddleware
 from starlette.applications import Starlette
@@ -59,7 +59,11 @@ def console_wsgi(
     The arguments are those of `console`.
     """
     found = installed_environment() if environment is None else environment
-    app = console(authenticate=authenticate, redact=redact, environment=_WithoutNews(found))
+    app = console(
+        authenticate=authenticate,
+        redact=redact,
+        environment=cast("Environment", _WithoutNews(found)),
+    )
     wrapped: Any = ASGIMiddleware(app)  # type: ignore[arg-type]  # its own type of an application
     served: Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]] = wrapped
     return served

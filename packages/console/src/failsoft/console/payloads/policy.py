@@ -21,7 +21,7 @@ SECRET_NAME = re.compile(
 #: Stands for every key of a mapping whose values have fields that are masked.
 ANY_KEY = "*"
 #: Types of fields that are masked, whatever they are called.
-_SECRET_TYPES = (SecretStr, SecretBytes, EmailStr, NameEmail)
+_SECRET_TYPES: tuple[Any, ...] = (SecretStr, SecretBytes, EmailStr, NameEmail)
 
 
 class Number(str):
