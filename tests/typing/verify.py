@@ -19,7 +19,7 @@ ENGINES = Path(__file__).parents[2] / "engines"
 PACKAGES = tuple(
     f"failsoft.{name}"
     for name in (
-        *("job_engine", "testing", "queue", "ledger", "dispatcher"),
+        *("job_engine", "testing", "testkit", "queue", "ledger", "dispatcher"),
         *("api", "engine_api", "worker"),
     )
 )

@@ -1,6 +1,7 @@
 """The module functions, on this process's default dispatcher."""
 
 import os
+import sys
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -39,16 +40,24 @@ class _Default:
         self._lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
         self._pid = 0
+        self._origin = ""
 
     def get(self) -> "Dispatcher":
         with self._lock:
             if self._dispatcher is None or self._pid != os.getpid():
                 self._dispatcher, self._pid = _wire(), os.getpid()
+                self._origin = "made from the environment by the first dispatch"
             return self._dispatcher
 
-    def set(self, dispatcher: "Dispatcher | None") -> None:
+    def set(self, dispatcher: "Dispatcher | None", origin: str) -> None:
         with self._lock:
             self._dispatcher, self._pid = dispatcher, os.getpid()
+            self._origin = origin
+
+    def origin(self) -> str | None:
+        with self._lock:
+            in_use = self._dispatcher is not None and self._pid == os.getpid()
+            return self._origin if in_use else None
 
 
 _default = _Default()
@@ -65,7 +74,15 @@ def default_dispatcher() -> "Dispatcher":
 
 def use_dispatcher(dispatcher: "Dispatcher | None") -> None:
     """Make `dispatch_job` use this dispatcher; None goes back to the environment's."""
-    _default.set(dispatcher)
+    caller = sys._getframe(1)  # noqa: SLF001 - a name of the standard library for debuggers
+    _default.set(
+        dispatcher, f"use_dispatcher was called by {caller.f_code.co_filename}:{caller.f_lineno}"
+    )
+
+
+def dispatcher_in_use() -> str | None:
+    """Return where this process's dispatcher comes from; None if it has none yet."""
+    return _default.origin()
 
 
 def dispatch_many(
