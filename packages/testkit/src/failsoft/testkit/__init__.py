@@ -1,4 +1,4 @@
-"""Tests of programs that dispatch jobs: in memory, or on servers and workers that really fail.
+"""Tests of programs that dispatch jobs: in memory, on engines and workers that fail.
 
 `Testkit` is what the pytest fixture `failsoft` is; `FailsoftTestCase` has one for `unittest`.
 `Drained`, `Dispatched`, `Performed`, `Attempt` and `Replayed` are what it returns. `UnfinishedJobs`

@@ -1,7 +1,8 @@
-"""Putting a dispatcher and its maintenance together, on a ledger in memory or a real one."""
+"""Putting a dispatcher and its maintenance together, as a worker does."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar, Unpack
@@ -30,6 +31,7 @@ from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.groups import When
 from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.telemetry import Event
+from failsoft.testkit.results import ProcessDied
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -54,7 +56,10 @@ class KitDispatcher(Dispatcher):
         register: Called with each definition, before its job is recorded.
         dispatched: Called after each dispatch, with the id of its job and its options; an
             empty id stands for many jobs.
+        died: Called when the process died that dispatched.
     """
+
+    died: Callable[[], object] = staticmethod(lambda: None)
 
     register: Callable[[AnyDefinition], object] = staticmethod(lambda definition: None)
     dispatched: Callable[[str, Mapping[str, Any]], object] = staticmethod(lambda job_id, opts: None)
@@ -69,7 +74,8 @@ class KitDispatcher(Dispatcher):
     ) -> JobHandle[R]:
         """Dispatch a job."""
         self._learn(job)
-        handle = super().dispatch(job, payload, **options)
+        with self._dying():
+            handle = super().dispatch(job, payload, **options)
         self.dispatched(handle.id if handle.created else "", dict(options))
         return handle
 
@@ -83,7 +89,8 @@ class KitDispatcher(Dispatcher):
     ) -> list[DispatchOutcome[R]]:
         """Dispatch many jobs of one definition."""
         self._learn(job)
-        found = super().dispatch_many(job, items, how=how, **options)
+        with self._dying():
+            found = super().dispatch_many(job, items, how=how, **options)
         self.dispatched("", {})
         return found
 
@@ -112,11 +119,17 @@ class KitDispatcher(Dispatcher):
         self._learn(*(link.job for link in links if isinstance(link, AnyLink)))
         last = completion.job if isinstance(completion, AnyLink) else completion
         self._learn(*((last,) if last is not None else ()))
-        found = super().dispatch_group(
-            links, completion, when=when, group_id=group_id, shard=shard
-        )
+        found = super().dispatch_group(links, completion, when=when, group_id=group_id, shard=shard)
         self.dispatched("", {})
         return found
+
+    @contextmanager
+    def _dying(self) -> Iterator[None]:
+        try:
+            yield
+        except ProcessDied:
+            self.died()
+            raise
 
     def _learn(self, *definitions: object) -> None:
         for each in definitions:
@@ -162,9 +175,7 @@ def assemble(
     named = () if namespace is None else (namespace,)
     keys = KeyRing(ledger.signing_keys, clock, *named)
     tries = TryLog(ledger, background=False)
-    offerer = Offerer(
-        *(ledger, found, keys, tries), clock=clock, listener=listener, budget=budget
-    )
+    offerer = Offerer(*(ledger, found, keys, tries), clock=clock, listener=listener, budget=budget)
     stager = Stager(ledger, router, offerer, listener=listener, rng=rng)
     rescuer = Rescuer(ledger, router, offerer, listener=listener)
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener, rng=rng)

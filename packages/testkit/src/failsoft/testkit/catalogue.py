@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from types import ModuleType
@@ -87,28 +88,25 @@ def noting_errors(
     handler: Any = definition.handler
     if handler is None:
         return definition
-    if definition.is_async:
 
-        @wraps(handler)
-        async def noting_async(payload: Any, ctx: Any) -> Any:
-            try:
-                return await handler(payload, ctx)
-            except (Interrupt, ProcessDied):
-                raise
-            except BaseException as error:
-                note(error)
-                raise
-
-        return replace(definition, handler=noting_async)
-
-    @wraps(handler)
-    def noting(payload: Any, ctx: Any) -> Any:
+    @contextmanager
+    def noting() -> Iterator[None]:
         try:
-            return handler(payload, ctx)
+            yield
         except (Interrupt, ProcessDied):
             raise
         except BaseException as error:
             note(error)
             raise
 
-    return replace(definition, handler=noting)
+    @wraps(handler)
+    async def noting_async(payload: Any, ctx: Any) -> Any:
+        with noting():
+            return await handler(payload, ctx)
+
+    @wraps(handler)
+    def noting_plain(payload: Any, ctx: Any) -> Any:
+        with noting():
+            return handler(payload, ctx)
+
+    return replace(definition, handler=noting_async if definition.is_async else noting_plain)

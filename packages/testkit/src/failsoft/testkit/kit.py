@@ -143,7 +143,10 @@ class Testkit(Breaking):
             Exception: What the handler raised.
         """
         return perform(
-            *(job, payload), attempt=attempt, steps=steps or {}, events=events or {},
+            *(job, payload),
+            attempt=attempt,
+            steps=steps or {},
+            events=events or {},
             start=self._world.now(),
         )
 
@@ -270,7 +273,7 @@ class Testkit(Breaking):
         if len(ran) < most or not self._due(queue):
             return
         counts = Counter(each.name for each in ran).most_common()
-        names = ", ".join(f"{name} ×{count}" for name, count in counts)
+        names = ", ".join(f"{name} x{count}" for name, count in counts)
         raise DrainLimitError(
             f"still due after {most}: {names}; does a job dispatch itself? Give jobs= to run more"
         )

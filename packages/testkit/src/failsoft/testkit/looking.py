@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from failsoft.dispatcher.handles.job import JobHandle
 from failsoft.job_engine.definitions.definition import AnyDefinition, JobDefinition
+from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.job import JobRecord, StepKind
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.telemetry import Event
@@ -38,6 +39,11 @@ class Looking:
     def events(self) -> Sequence[Event]:
         """What the parts in this process emitted, in order."""
         return self._world.events
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger in memory, to read what nothing else here shows."""
+        return self._world.ledger
 
     def job(self, definition: "JobDefinition[Any, R]") -> JobHandle[R]:
         """Return the handle of the only job of a definition.
@@ -167,8 +173,10 @@ class Looking:
         """
         found = self._world.ledger.get(id_of(handle)).state
         if found != JobState(state):
-            raise AssertionError(f"expected job {id_of(handle)} to be {JobState(state)}, got {found}"
-                                 f"\n{self.story(handle)}")
+            raise AssertionError(
+                f"expected job {id_of(handle)} to be {JobState(state)}, got {found}"
+                f"\n{self.story(handle)}"
+            )
 
     def assert_held(self, handle: AnyHandle, reason: str = "") -> None:
         """Fail unless a job is held for a person, for a reason that contains this text.
@@ -180,8 +188,9 @@ class Looking:
         error = self._world.ledger.get(id_of(handle)).error
         found = "" if error is None else f"{error.type}: {error.message}"
         if reason not in found:
-            raise AssertionError(f"expected job {id_of(handle)} to be held for {reason!r}, "
-                                 f"got {found!r}")
+            raise AssertionError(
+                f"expected job {id_of(handle)} to be held for {reason!r}, got {found!r}"
+            )
 
     def assert_not_offered(self, handle: AnyHandle) -> None:
         """Fail if an engine has the job, or had it.
@@ -237,8 +246,7 @@ class Looking:
         if once and again:
             times = ", ".join(f"{name} {count} times" for name, count in again.items())
             raise AssertionError(
-                f"expected each step of job {job_id} to run once, got {times}\n"
-                f"{self.story(handle)}"
+                f"expected each step of job {job_id} to run once, got {times}\n{self.story(handle)}"
             )
 
     def story(self, handle: AnyHandle) -> str:
@@ -285,7 +293,6 @@ class Looking:
 def id_of(handle: AnyHandle) -> str:
     """Return the id of a job."""
     return handle if isinstance(handle, str) else handle.id
-
 
 
 def _is_due(

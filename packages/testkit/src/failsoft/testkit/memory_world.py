@@ -61,6 +61,7 @@ class MemoryWorld:
         )
         self.dispatcher: KitDispatcher = assembled.dispatcher
         self.dispatcher.register = self.catalogue.register
+        self.dispatcher.died = self._start_another
         self._maintenance = assembled.maintenance
         self._engines = assembled.engines
         self._executor = Executor(self.ledger, self.catalogue, self.clock, self.events.append)
@@ -189,6 +190,11 @@ class MemoryWorld:
         if point == self._crash:
             self._crash = None
             self.ledger.die(point)
+
+    def _start_another(self) -> None:
+        # What died in a dispatch of a job is its worker, which the attempt's end replaces.
+        if self.current is None:
+            self.ledger.start_process()
 
     def _wrapped(self, definition: AnyDefinition) -> AnyDefinition:
         noted = noting_errors(definition, self._note_error)

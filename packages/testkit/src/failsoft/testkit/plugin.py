@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from failsoft.testkit.kit import Testkit
 
 _MARKER = (
-    "failsoft(mode, ledger, engines, jobs, start): how the fixture `failsoft` of a test is made; "
-    "mode is manual, inline or real"
+    "failsoft(mode, engines, jobs, start): how the fixture `failsoft` of a test is made; "
+    "mode is manual or inline"
 )
 
 
@@ -40,7 +40,9 @@ def failsoft(request: pytest.FixtureRequest) -> "Iterator[Testkit]":
     from failsoft.testkit.session import opened, options_of  # noqa: PLC0415 - see above
 
     marker = request.node.get_closest_marker("failsoft")
-    options = options_of(() if marker is None else marker.args, {} if marker is None else marker.kwargs)
+    options = options_of(
+        () if marker is None else marker.args, {} if marker is None else marker.kwargs
+    )
     modules = tuple(request.config.getini("failsoft_jobs"))
     strict = bool(request.config.getini("failsoft_strict"))
     with opened(options, modules=modules, strict=strict) as kit:

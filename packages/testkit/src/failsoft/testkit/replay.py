@@ -156,8 +156,12 @@ class _Replay:
         left = [step.name for step in self._steps if step.name not in met]
         if left:
             where = "ended" if ended else "came to a step that is not recorded"
-            return Replayed(tuple(met), goes_on=False, mismatch=(
-                f"the job's code {where} without {', '.join(map(repr, left))}, which the ledger "
-                "recorded: the code changed under the job"
-            ))
+            return Replayed(
+                tuple(met),
+                goes_on=False,
+                mismatch=(
+                    f"the job's code {where} without {', '.join(map(repr, left))}, which the "
+                    "ledger recorded: the code changed under the job"
+                ),
+            )
         return Replayed(tuple(met), goes_on=True, mismatch=None)

@@ -18,7 +18,7 @@ FAILURES: tuple[Failure, ...] = (
 )
 
 
-class UnfinishedJobs(UserWarning):  # noqa: N818 - a warning is named for what it warns of
+class UnfinishedJobs(UserWarning):
     """A test ended with jobs that were due, or whose worker had died."""
 
 
@@ -26,7 +26,7 @@ class DrainLimitError(AssertionError):
     """A drain ran as many attempts as it may, and jobs are still due."""
 
 
-class ProcessDied(BaseException):  # noqa: N818 - no error: the process ends here
+class ProcessDied(BaseException):
     """The process that reached this point died there.
 
     In a job it ends the attempt, and nothing more is recorded. A test meets it only where its own

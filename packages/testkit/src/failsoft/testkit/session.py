@@ -1,6 +1,5 @@
 """Opening a kit for one test, and what holds at the test's end."""
 
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,10 +15,8 @@ from failsoft.job_engine.validation import did_you_mean
 from failsoft.testkit.kit import Testkit
 from failsoft.testkit.memory_world import MemoryWorld
 from failsoft.testkit.results import UnfinishedJobs
-from failsoft.testkit.world import World
 
-Mode = Literal["manual", "inline", "real"]
-LedgerKind = Literal["sqlite", "postgresql"]
+Mode = Literal["manual", "inline"]
 ENGINES = ("rq", "dramatiq")
 
 
@@ -28,15 +25,13 @@ class KitOptions:
     """How a kit is made.
 
     Attributes:
-        mode: `manual` and `inline` are in memory; `real` is on servers and worker processes.
-        ledger: The database of the mode `real`.
-        engines: The engines, in order of preference; in memory any names.
+        mode: `manual` runs jobs in `drain`, `inline` at each dispatch.
+        engines: The names of the engines, in order of preference.
         jobs: Jobs, or names of modules, that the test has besides those that it dispatches.
-        start: Where the kit's clock begins; now, where it is None. In memory only.
+        start: Where the kit's clock begins; now, where it is None.
     """
 
     mode: Mode = "manual"
-    ledger: LedgerKind = "sqlite"
     engines: Sequence[str] = ENGINES
     jobs: Sequence[AnyDefinition | str] = ()
     start: datetime | None = None
@@ -59,7 +54,6 @@ def options_of(args: Sequence[object], given: Mapping[str, Any]) -> KitOptions:
             )
     options = KitOptions(**given)
     _one_of("mode", options.mode, get_args(Mode))
-    _one_of("ledger", options.ledger, get_args(LedgerKind))
     if isinstance(options.engines, str) or not options.engines:
         raise ConfigurationError(f"expected engines=(names, ...), got {options.engines!r}")
     return options
@@ -81,7 +75,7 @@ def opened(
     """
     expect_no_dispatcher()
     with ExitStack() as stack:
-        world = _world(options, modules)
+        world = MemoryWorld(options.engines, options.start or datetime.now(UTC))
         stack.callback(world.close)
         kit = Testkit(world)
         use_dispatcher(world.dispatcher)
@@ -110,15 +104,6 @@ def expect_no_dispatcher() -> None:
             "fixture would replace it. Call use_dispatcher(None) first, and dispatch in tests that "
             "request the fixture"
         )
-
-
-def _world(options: KitOptions, modules: Sequence[str]) -> World:
-    if options.mode != "real":
-        return MemoryWorld(options.engines, options.start or datetime.now(UTC))
-    # Imported here: the ledger's database and the engines are no part of tests in memory.
-    from failsoft.testkit.real.world import RealWorld  # noqa: PLC0415 - see above
-
-    return RealWorld(options.engines, options.ledger, modules)
 
 
 def _jobs(given: Sequence[AnyDefinition | str], modules: Sequence[str]) -> list[AnyDefinition]:

@@ -1,4 +1,4 @@
-"""What the kit needs of a Failsoft, whether it is in memory or made of servers and processes."""
+"""What the kit needs of a Failsoft that it drives."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
