@@ -119,4 +119,4 @@ def own():
     found = pytester.runpytest_subprocess()
 
     found.assert_outcomes(errors=1)
-    found.stdout.fnmatch_lines(["*use_dispatcher was called by */conftest.py:7; the fixture*"])
+    found.stdout.fnmatch_lines(["*use_dispatcher was called by */conftest.py:6; the fixture*"])

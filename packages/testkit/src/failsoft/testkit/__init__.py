@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from failsoft.testkit.kit import Testkit
-    from failsoft.testkit.replay import replay, save_story
+    from failsoft.testkit.replaying import replay, save_story
     from failsoft.testkit.results import (
         Attempt,
         Dispatched,
@@ -36,8 +36,8 @@ else:
         "Replayed": "results",
         "Testkit": "kit",
         "UnfinishedJobs": "results",
-        "replay": "replay",
-        "save_story": "replay",
+        "replay": "replaying",
+        "save_story": "replaying",
     }
 
     def __getattr__(name: str) -> object:

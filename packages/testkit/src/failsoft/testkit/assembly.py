@@ -101,7 +101,7 @@ class KitDispatcher(Dispatcher):
         shard: str | None = None,
     ) -> ChainHandle[R]:
         """Dispatch jobs that run one after the other."""
-        self._learn(*(link.job for link in links if isinstance(link, AnyLink)))
+        self._learn(*(getattr(link, "job", None) for link in links))
         found = super().dispatch_chain(*links, chain_id=chain_id, shard=shard)
         self.dispatched("", {})
         return found
@@ -116,9 +116,8 @@ class KitDispatcher(Dispatcher):
         shard: str | None = None,
     ) -> GroupHandle:
         """Dispatch jobs that run side by side."""
-        self._learn(*(link.job for link in links if isinstance(link, AnyLink)))
-        last = completion.job if isinstance(completion, AnyLink) else completion
-        self._learn(*((last,) if last is not None else ()))
+        self._learn(*(getattr(link, "job", None) for link in links))
+        self._learn(getattr(completion, "job", completion))
         found = super().dispatch_group(links, completion, when=when, group_id=group_id, shard=shard)
         self.dispatched("", {})
         return found

@@ -59,7 +59,9 @@ class KitCatalogue(Catalogue):
 
 def imported(name: str) -> Iterator[AnyDefinition]:
     """Find a job at the top level of the modules that are imported."""
-    for module in list(sys.modules.values()):
+    # Some put objects of their own, or None, into `sys.modules`.
+    modules: list[object] = list(sys.modules.values())
+    for module in modules:
         names = vars(module) if isinstance(module, ModuleType) else {}
         for value in list(names.values()):
             if isinstance(value, JobDefinition) and value.name == name and value.handler:

@@ -138,6 +138,7 @@ class Looking:
         *,
         at: datetime | None = None,
         within: timedelta | None = None,
+        payload: BaseModel | None = None,
         **fields: object,
     ) -> JobRecord:
         """Fail unless one job that matches waits for its time; return it as it is now.
@@ -146,12 +147,13 @@ class Looking:
             job: Its definition.
             at: The moment it waits for, to the second.
             within: It is due at the latest so long from now.
+            payload: Its whole payload.
             fields: As in `assert_dispatched`.
 
         Raises:
             AssertionError: No such job waits, or several do.
         """
-        seen = self.dispatched(job, **fields)
+        seen = self.dispatched(job, payload=payload, **fields)
         jobs = [self._world.ledger.get(each.id) for each in seen]
         waiting = [each for each in jobs if each.state is JobState.SCHEDULED and each.run_at]
         due = [each for each in waiting if _is_due(each.run_at, self._world.now(), at, within)]

@@ -195,7 +195,7 @@ class DyingLedger(MemoryLedger):
         jobs, (now, schedules) = self.unfinished(), self.schedules()
         if any(job.state in (JobState.OFFERED, JobState.RUNNING) for job in jobs):
             return None
-        times = [each.next_at for each in schedules if each.next_at is not None]
+        times = [each.next_at for each in schedules if not each.paused]
         times += [at for job in jobs for at in (job.run_at, job.expires_at) if at is not None]
         return min((at - now for at in times if at > now), default=timedelta.max)
 

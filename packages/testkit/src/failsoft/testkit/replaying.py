@@ -33,12 +33,12 @@ class _RecordedSteps(MemoryLedger):
 
     def __init__(self, clock: KitClock, steps: Sequence[StepRecord]) -> None:
         super().__init__(clock)
-        self._recorded = steps
+        self._known = steps
         self.met: list[str] = []
 
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Return the records of that name or that place."""
-        found = [step for step in self._recorded if step.name == name or step.seq == seq]
+        found = [step for step in self._known if step.name == name or step.seq == seq]
         if not found:
             raise _Beyond
         self.met.append(name)
