@@ -97,7 +97,7 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) lint-imports
 	@$(RUN) python -m tests.docs.citations
 	@$(RUN) python -m tests.docs.names
-	@$(RUN) mypy $(foreach p,job_engine testing queue ledger dispatcher api engine_api telemetry console worker $(ENGINE_MODULES) $(CONTRIB_MODULES),-p failsoft.$(p))
+	@$(RUN) mypy $(foreach p,job_engine testing testkit queue ledger dispatcher api engine_api telemetry console worker $(ENGINE_MODULES) $(CONTRIB_MODULES),-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
 

@@ -32,6 +32,13 @@ def test_the_page_runs_as_printed() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+def test_the_page_on_tests_runs_as_printed() -> None:
+    page = PAGE.parent / "test-your-jobs.md"
+    ran = run("-m", "tests.docs", str(page), cwd=ROOT, path=str(ROOT))
+
+    assert ran.returncode == 0, ran.stderr
+
+
 @pytest.mark.parametrize("line", sorted(set(commands_of(PAGE))))
 def test_every_command_exists(line: str) -> None:
     exists(line)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = tuple(
     f"failsoft.{name}"
     for name in (
-        *("job_engine", "testing", "queue", "ledger", "dispatcher"),
+        *("job_engine", "testing", "testkit", "queue", "ledger", "dispatcher"),
         *("api", "engine_api", "worker"),
     )
 )

@@ -1,6 +1,7 @@
 """The module functions, on this process's default dispatcher."""
 
 import os
+import sys
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -40,6 +41,7 @@ class _Default:
         self._lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
         self._pid = 0
+        self._origin = ""
 
     def get(self) -> "Dispatcher":
         with self._lock:
@@ -47,6 +49,7 @@ class _Default:
             if found is None:
                 found, self._pid = _wire(), os.getpid()
                 self._dispatcher = found
+                self._origin = "made from the environment by the first dispatch"
             return found
 
     def opened(self) -> "Dispatcher | None":
@@ -57,9 +60,14 @@ class _Default:
         # After a fork it is the parent's, and so are its connections.
         return self._dispatcher if self._pid == os.getpid() else None
 
-    def set(self, dispatcher: "Dispatcher | None") -> None:
+    def set(self, dispatcher: "Dispatcher | None", origin: str) -> None:
         with self._lock:
             self._dispatcher, self._pid = dispatcher, os.getpid()
+            self._origin = origin
+
+    def origin(self) -> str | None:
+        with self._lock:
+            return None if self._here() is None else self._origin
 
 
 _default = _Default()
@@ -81,7 +89,15 @@ def opened_dispatcher() -> "Dispatcher | None":
 
 def use_dispatcher(dispatcher: "Dispatcher | None") -> None:
     """Make `dispatch_job` use this dispatcher; None goes back to the environment's."""
-    _default.set(dispatcher)
+    caller = sys._getframe(1)  # noqa: SLF001 - a name of the standard library for debuggers
+    _default.set(
+        dispatcher, f"use_dispatcher was called by {caller.f_code.co_filename}:{caller.f_lineno}"
+    )
+
+
+def dispatcher_in_use() -> str | None:
+    """Return where this process's dispatcher comes from; None if it has none yet."""
+    return _default.origin()
 
 
 def dispatch_many(
