@@ -20,7 +20,7 @@ PUBLIC = (
     r"api|engine_api|testing(\.engine_kit(\.promises)?)?|job_engine\.jobs\.[\w.]+"
     r"|engines\.kafka"  # what Kafka alone has: `consumes` and `produce`
 )
-ALLOWED = re.compile(rf"failsoft\.({PUBLIC})")
+ALLOWED = re.compile(rf"failsoft\.({PUBLIC}|contrib\.\w+)")
 #: What a worker is put together from.
 OF_WORKERS = {"Catalogue", "Executor"}
 #: A name in backticks, after which a docstring may show its use or its plural.
