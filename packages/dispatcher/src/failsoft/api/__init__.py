@@ -1,8 +1,8 @@
 """The one way in: what a program that declares and dispatches jobs imports.
 
-The modules behind it may move; these names stay. Beside it are `failsoft.testing` (a ledger, an
-engine and a clock in memory, and the suites for your own) and the jobs that ship with the project,
-`failsoft.job_engine.jobs`.
+The modules behind it may move; these names stay. Beside it are `failsoft.testkit` (for
+the tests of a program), `failsoft.testing` (the suites for a ledger or an engine of your own) and
+the jobs that ship with the project, `failsoft.job_engine.jobs`.
 
 Declaring jobs:
     `job` and `declare_job` make a `JobDefinition`; `JobContext` or `AsyncJobContext` runs its
