@@ -1,13 +1,11 @@
 """The measures of all processes, and what an exporter reads beside them."""
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import (
     BigInteger,
     Connection,
-    Select,
     case,
     cast,
     exists,
@@ -18,6 +16,7 @@ from sqlalchemy import (
 
 from failsoft.job_engine.ports.measures import Batch, Ended, Failed, Figures, Series
 from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.compiled import AnyRow, AnySelect
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, now_us
 from failsoft.ledger.schema.columns import PREFIX
@@ -77,7 +76,8 @@ class SqlMeasures(SqlRole):
 
 
 def _figures(connection: Connection) -> Figures:
-    counts = Counter({Series(*row[:-1]): row[-1] for row in connection.execute(_COUNTS)})
+    found: Sequence[AnyRow] = connection.execute(_COUNTS).all()
+    counts = Counter({Series(*row[:-1]): row[-1] for row in found})
     for kind, engine, count in connection.execute(_NOTICES):
         counts[notice_series(kind, engine)] += count
     return Figures(
@@ -91,7 +91,7 @@ def _figures(connection: Connection) -> Figures:
     )
 
 
-def _pairs(connection: Connection, statement: Select[Any]) -> Mapping[str, int]:
+def _pairs(connection: Connection, statement: AnySelect) -> Mapping[str, int]:
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
