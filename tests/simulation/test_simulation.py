@@ -38,6 +38,8 @@ SEEDS = (
     176,
     195,
     *range(201, 212),
+    263,
+    319,
 )
 #: They meet transactions.
 SEEDS_ON_SQLITE = (13, 18, 21)

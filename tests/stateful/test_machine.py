@@ -30,11 +30,11 @@ pytestmark = pytest.mark.timeout(7200)
 
 
 def test_sqlite_does_as_the_ledger_in_memory_does(sqlite_url: str) -> None:
-    run_on(Bench(sqlite_url), 80)
+    run_on(Bench(sqlite_url), 120)
 
 
 def test_postgresql_does_as_the_ledger_in_memory_does(postgres_url: str) -> None:
-    run_on(Bench(postgres_url), 80)
+    run_on(Bench(postgres_url), 120)
 
 
 def run_on(bench: Bench, quickly: int) -> None:

@@ -14,6 +14,7 @@ from failsoft.job_engine.records.job import DispatchTry, TryOutcome, WorkerRecor
 from failsoft.job_engine.records.routing.rule import RouteRule
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.schema.activity import audit, breakers, bulks, measures, notices, samples
 from failsoft.ledger.schema.tables import aggregates, keys, pruned, rate_starts
 from failsoft.ledger.transitions.outbox import insert_records
 from failsoft.testing.ledger_suite import fixtures
@@ -130,3 +131,22 @@ def _the_rest(connection: Connection) -> None:
     connection.execute(
         insert(rate_starts).values(job_id="gone", epoch=1, key="k", at=moment, expires_at=moment)
     )
+    _what_is_shown(connection, moment)
+
+
+def _what_is_shown(connection: Connection, moment: int) -> None:
+    """Fill what only consoles and exporters read."""
+    person = {"actor": "ada", "source": "cli ada", "reason": "ä"}
+    act = {"id": "an-act", "action": "cancel", "target_kind": "job", "target": "gone"}
+    connection.execute(insert(audit).values(at=moment, outcome="done", **act, **person))
+    notice = {"id": "a-notice", "kind": "job.hold", "queue": "default", "job_id": "gone"}
+    connection.execute(insert(notices).values(at=moment, **notice))
+    sample = {"minute": moment, "queue": "default", "engine": "rq", "metric": "running"}
+    connection.execute(insert(samples).values(value=2**40, **sample))
+    series = {"measure": "run", "name": "send_welcome", "queue": "default", "engine": "rq"}
+    cell = {"labels": "succeeded", "le": "+Inf", "shard": 3, "count": 2**40}
+    connection.execute(insert(measures).values(**series, **cell))
+    opened = {"boot_id": "gone", "engine": "rq", "since": moment, "reason": "refused"}
+    connection.execute(insert(breakers).values(seen_at=moment, **opened))
+    bulk = {"id": "a-bulk", "action": "cancel", "filter": "{}", "expected": 2, "state": "done"}
+    connection.execute(insert(bulks).values(at=moment, ended_at=moment, **bulk, **person))

@@ -19,6 +19,8 @@ IMPORT = re.compile(r"\b(?:from|import) (failsoft[\w.]*)")
 PUBLIC = (
     r"api|engine_api|testing(\.engine_kit(\.promises)?)?|job_engine\.jobs\.[\w.]+"
     r"|engines\.kafka"  # what Kafka alone has: `consumes` and `produce`
+    r"|testkit(\.session)?"  # the tests of a program
+    r"|console"  # what is mounted
 )
 ALLOWED = re.compile(rf"failsoft\.({PUBLIC}|contrib\.\w+)")
 #: What a worker is put together from.

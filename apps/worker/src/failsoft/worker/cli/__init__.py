@@ -35,8 +35,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "ledger": (
             "Upgrade, verify, copy and prune the ledger, rotate its keys, take over a namespace."
         ),
-        "health": "Probe the workers of this host, by what they report; for containers.",
-        "exporter": "Serve the figures of the ledger to Prometheus.",
+        "health": "Probe the supervisors of this user on this host, without a server or a port.",
+        "exporter": "Serve the figures of the ledger to Prometheus, until a signal.",
         "console": "Serve the web console: jobs, queues, workers, engines.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "dev": "Run servers, a ledger and workers, all in this folder.",
