@@ -59,7 +59,7 @@ FOUND_BY = {
     "LeadsNowhere": 103,
     "LosesEvents": 79,
     "LosesTicks": 74,
-    "MovesById": 148,
+    "MovesById": 193,
     "MovesWhatIsRecorded": 151,
     "PausesNothing": 88,
     "RecordsUnfenced": 78,

@@ -37,7 +37,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         ),
         "health": "Probe the supervisors of this user on this host, without a server or a port.",
         "exporter": "Serve the figures of the ledger to Prometheus, until a signal.",
-        "console": "Serve the web console: jobs, queues, workers, engines.",
+        "console": (
+            "Serve the web console: jobs, queues, workers and engines, and what is done about them."
+        ),
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "dev": "Run servers, a ledger and workers, all in this folder.",
         "demo": "Kill an engine's host during the work, and check that every job is carried on.",
