@@ -49,7 +49,13 @@ class DramatiqEngine:
 
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
         """Publish the message and wait for the broker's confirm."""
-        self._broker.enqueue(pack(message, queue_name(queue, self._namespace)))
+        self._broker.offer(message, queue_name(queue, self._namespace), deadline)
+
+    def offer_at_once(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool:
+        """Publish the message on a connection that is at hand, in time; False if there is none."""
+        return self._broker.offer_at_once(
+            message, queue_name(queue, self._namespace), deadline
+        )
 
     def offer_many(
         self, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
@@ -80,3 +86,7 @@ class DramatiqEngine:
     def disconnect(self) -> None:
         """Close the connection of this thread."""
         self._broker.forget_connection()
+
+    def close(self) -> None:
+        """Close the connection that is at hand."""
+        self._broker.close_link()

@@ -56,10 +56,11 @@ def amqp_errors(broker: _Broker) -> Iterator[None]:
         if not isinstance(error, NackError | UnroutableError):
             # Those two are answers: the connection is as good as before.
             broker.forget_connection()
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
-def _translated(error: Exception) -> EngineError:
+def translated(error: Exception) -> EngineError:
+    """Return the engine's error that an error of pika's or of a socket stands for."""
     # Dramatiq's, around what closed the channel while a queue was declared.
     cause = error.args[0] if isinstance(error, ConnectionClosed) and error.args else error
     if isinstance(cause, ChannelClosedByBroker | NackError | UnroutableError):

@@ -6,6 +6,8 @@ own message.
 """
 
 import json
+import re
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -20,16 +22,47 @@ TOO_LARGE = f"expected at most {MAX_ENVELOPE_BYTES} bytes, got more"
 
 Envelope = dramatiq.Message[Any]
 
+#: As short as JSON can be.
+_JSON = json.JSONEncoder(separators=(",", ":"))
+#: What stands in a template for what differs between messages; in no name of a queue.
+_WIRE, _ID, _MOMENT = "<wire>", "<id>", 10**17
+
 
 def pack(message: Message, queue_name: str) -> Envelope:
     """Return the Dramatiq message that carries ours."""
-    message_id = f"{message.job_id}-{message.epoch}"
-    return dramatiq.Message(queue_name, ACTOR, (message.to_wire(),), {}, {}, message_id)
+    return dramatiq.Message(queue_name, ACTOR, (message.to_wire(),), {}, {}, _id_of(message))
 
 
 def encode(envelope: Envelope) -> bytes:
     """Return an envelope as JSON, whatever encoder the application gave to Dramatiq."""
-    return json.dumps(envelope.asdict(), separators=(",", ":")).encode()
+    return _JSON.encode(envelope.asdict()).encode()
+
+
+def _id_of(message: Message) -> str:
+    return f"{message.job_id}-{message.epoch}"
+
+
+class EnvelopeTemplate:
+    """What `encode` makes of the envelopes of one queue, but for what differs between messages."""
+
+    def __init__(self, queue_name: str) -> None:
+        """Read from an envelope of the installed Dramatiq what all of them have."""
+        sample = dramatiq.Message(queue_name, ACTOR, (_WIRE,), {}, {}, _ID, _MOMENT)
+        text = encode(sample).decode()
+        marks = {json.dumps(_WIRE): "wire", json.dumps(_ID): "id", json.dumps(_MOMENT): "moment"}
+        #: Text, then the name of what varies, and so on; text at the end.
+        self._parts = [marks.get(each, each) for each in re.split(f"({'|'.join(marks)})", text)]
+
+    def encode(self, message: Message) -> bytes:
+        """Return the envelope of a message, made now."""
+        parts = self._parts.copy()
+        varying = {
+            "wire": _JSON.encode(message.to_wire()),
+            "id": _JSON.encode(_id_of(message)),
+            "moment": str(int(time.time() * 1000)),
+        }
+        parts[1::2] = [varying[name] for name in parts[1::2]]
+        return "".join(parts).encode()
 
 
 class Link(Protocol):

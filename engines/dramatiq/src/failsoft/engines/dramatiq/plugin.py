@@ -44,9 +44,13 @@ class DramatiqPlugin(EnginePlugin[DramatiqSettings]):
         """Return the half that offers."""
         broker = _broker(site)
         adapter = DramatiqEngine(broker, site.namespace, site.name)
-        # One thread, because an AMQP connection belongs to one; it also answers the heartbeats.
+        # One thread, which connects and answers the heartbeats.
         caller = BoundedCaller(
-            site.name, threads=1, idle=adapter.keep_alive, on_thread_end=adapter.disconnect
+            site.name,
+            threads=1,
+            idle=adapter.keep_alive,
+            on_thread_end=adapter.disconnect,
+            last=adapter.close,
         )
         return Engine(adapter, caller)
 

@@ -19,8 +19,11 @@ from dramatiq.common import xq_name
 from failsoft.engine_api import (
     Claiming,
     ConfigurationError,
+    Deadline,
     EngineError,
     EngineHealth,
+    EngineUnavailableError,
+    Message,
     OfferRefusedError,
     OfferUncertainError,
     Owner,
@@ -31,11 +34,14 @@ from failsoft.engines.dramatiq.amqp_errors import (
     OTHER_ARGUMENTS,
     QUEUE_MISSING,
     amqp_errors,
+    translated,
 )
 from failsoft.engines.dramatiq.closing import close_in_time
-from failsoft.engines.dramatiq.messages import Envelope, Inbox, encode
+from failsoft.engines.dramatiq.link_at_hand import Link, LinkAtHand
+from failsoft.engines.dramatiq.messages import Envelope, EnvelopeTemplate, Inbox, encode
 from failsoft.engines.dramatiq.rabbitmq_consumer import SafeRabbitmqConsumer
 from failsoft.engines.dramatiq.rabbitmq_owner import rabbitmq_owner
+from failsoft.engines.dramatiq.rabbitmq_publisher import ConfirmedPublisher
 from failsoft.engines.dramatiq.settings import QueueType
 
 #: Bounds on every wait inside pika, in seconds; by default some are for ever (MQ-01, MQ-03).
@@ -84,6 +90,8 @@ class SafeRabbitmqBroker(RabbitmqBroker):
                 "or a digit in its password"
             ) from None
         self.inbox = inbox
+        self._at_hand = LinkAtHand()
+        self._templates: dict[str, EnvelopeTemplate] = {}
         self._type = {_TYPE: "quorum"} if queue_type == "quorum" else {}
         # Every failure is translated and raised; pika would log it besides.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -229,22 +237,62 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             self.declare_queue(queue_name, ensure=True)
         self.forget_connection()
 
-    def enqueue(self, message: Envelope, *, delay: int | None = None) -> Envelope:
+    def offer(self, message: Message, queue_name: str, deadline: Deadline) -> None:
         """Publish once and wait for the confirm; Dramatiq would publish up to six times (MQ-02).
+
+        To connect and to declare may take longer than the deadline.
 
         Raises:
             EngineError: Named by what is known of the message.
         """
+        self._take_link()
+        # A connection that RabbitMQ has closed meanwhile is found here, before anything is sent.
+        self._process_events()
         with amqp_errors(self):
-            self.declare_queue(message.queue_name, ensure=True)
+            self.declare_queue(queue_name, ensure=True)
             try:
-                self._publish(message.queue_name, encode(message))
+                self._publish(message, queue_name, deadline)
             except UnroutableError:
                 # It came back, so it is in no queue: the queue was deleted.
-                self.queues_pending.add(message.queue_name)
-                self.declare_queue(message.queue_name, ensure=True)
-                self._publish(message.queue_name, encode(message))
-        return message
+                self.queues_pending.add(queue_name)
+                self.declare_queue(queue_name, ensure=True)
+                self._publish(message, queue_name, deadline)
+        self._leave_link()
+
+    def offer_at_once(self, message: Message, queue_name: str, deadline: Deadline) -> bool:
+        """Publish on the link at hand and wait for the confirm, in any thread, by the deadline.
+
+        False where there is no link, or the queue is still to be declared.
+
+        Raises:
+            EngineError: Named by what is known of the message.
+        """
+        if queue_name not in self.queues or queue_name in self.queues_pending:
+            return False
+        if deadline.passed:
+            raise EngineUnavailableError("the time was up before RabbitMQ was reached")
+        link = self._at_hand.take()
+        if link is None:
+            return False
+        publisher = link.publisher
+        try:
+            if not publisher.is_quiet:
+                # What has arrived is pika's to answer, and that may take time.
+                return False
+            publisher.publish(queue_name, self._body(message, queue_name), deadline)
+        except UnroutableError:
+            # It came back, so it is in no queue: the queue was deleted.
+            self.queues_pending.add(queue_name)
+            return False
+        except Exception as error:
+            raise translated(error) from error
+        finally:
+            if publisher.is_broken:
+                self._at_hand.lose()
+                self._abandon(link)
+            else:
+                self._at_hand.give_back(link)
+        return True
 
     def enqueue_many(self, messages: Sequence[Envelope]) -> Sequence[EngineError | None]:
         """Publish messages in one transaction of RabbitMQ's: all are taken, or none is.
@@ -303,7 +351,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
     def _publish_nowhere(self, queue_name: str) -> None:
         # Our queues have no dots in their names, and the number is another each time.
         with suppress(UnroutableError, NackError):
-            self._publish(f"{queue_name}.probe.{secrets.token_hex(8)}", b"probe")
+            _publish(self.channel, f"{queue_name}.probe.{secrets.token_hex(8)}", b"probe")
 
     def waiting(self, queue_name: str) -> None:
         """Return None: RabbitMQ shows a message to consumers alone."""
@@ -318,7 +366,23 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             return rabbitmq_owner(self.connection, namespace, ledger_id, claiming)
 
     def keep_alive(self) -> None:
-        """Answer heartbeats on this thread's connection; forget it if it has died (DQ-15)."""
+        """Answer heartbeats on this thread's connection and on the link at hand (DQ-15).
+
+        What has died is forgotten.
+        """
+        self._process_events()
+        link = self._at_hand.take()
+        if link is not None:
+            try:
+                link.connection.process_data_events(0)
+            except Exception:  # noqa: BLE001 - likewise
+                self._at_hand.lose()
+                self._abandon(link)
+            else:
+                self._at_hand.give_back(link)
+
+    def _process_events(self) -> None:
+        """Let pika answer what has arrived on this thread's connection; forget one that died."""
         connection = getattr(self.state, "connection", None)
         if connection is not None:
             try:
@@ -326,8 +390,19 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             except Exception:  # noqa: BLE001 - pika raises more than its own classes (MQ-03)
                 self.forget_connection()
 
+    def close_link(self) -> None:
+        """Close the link at hand; the next offer makes another."""
+        self._take_link()
+        self.forget_connection()
+
     def forget_connection(self) -> None:
         """Drop this thread's connection; the next call makes a new one."""
+        link = self._own_link()
+        if link is not None and link.publisher.is_broken:
+            # RabbitMQ may be held back: pika would wait for its answer.
+            self._disown(link)
+            self._abandon(link)
+            return
         with suppress(Exception):  # it is broken, in whatever way
             del self.connection
 
@@ -341,8 +416,50 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             with suppress(Exception):  # it is broken, in whatever way
                 close_in_time(connection.close)
 
-    def _publish(self, queue_name: str, body: bytes) -> None:
-        _publish(self.channel, queue_name, body)
+    def _take_link(self) -> None:
+        """Let this thread use the link at hand, if it has no connection."""
+        if getattr(self.state, "connection", None) is not None:
+            return
+        link = self._at_hand.take()
+        if link is not None:
+            self._at_hand.lose()
+            self.state.connection, self.state.publisher = link.connection, link.publisher
+            if link.channel is not None:
+                self.state.channel = link.channel
+
+    def _leave_link(self) -> None:
+        """Put this thread's connection at hand, unless there is one."""
+        link = self._own_link()
+        if link is not None and self._at_hand.keep(link):
+            self._disown(link)
+
+    def _own_link(self) -> Link | None:
+        own = self.state.__dict__
+        publisher = own.get("publisher")
+        if publisher is None or publisher.connection is not own.get("connection"):
+            return None
+        return Link(publisher.connection, own.get("channel"), publisher)
+
+    def _disown(self, link: Link) -> None:
+        for name in ("connection", "channel", "publisher"):
+            self.state.__dict__.pop(name, None)
+
+    def _abandon(self, link: Link) -> None:
+        self.connections.discard(link.connection)
+        self.channels.discard(link.channel)
+        link.publisher.abandon()
+
+    def _publish(self, message: Message, queue_name: str, deadline: Deadline) -> None:
+        link = self._own_link()
+        if link is None:
+            self.state.publisher = ConfirmedPublisher(self.connection)
+        self.state.publisher.publish(queue_name, self._body(message, queue_name), deadline)
+
+    def _body(self, message: Message, queue_name: str) -> bytes:
+        template = self._templates.get(queue_name)
+        if template is None:
+            template = self._templates[queue_name] = EnvelopeTemplate(queue_name)
+        return template.encode(message)
 
 
 def _publish(channel: Any, queue_name: str, body: bytes) -> None:

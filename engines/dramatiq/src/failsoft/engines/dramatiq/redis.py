@@ -15,8 +15,17 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.common import compute_backoff
 from dramatiq.errors import ConnectionClosed
-from failsoft.engine_api import Claiming, EngineError, EngineHealth, Owner, WaitingMessage, reached
-from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope, Inbox, encode
+from failsoft.engine_api import (
+    Claiming,
+    Deadline,
+    EngineError,
+    EngineHealth,
+    Message,
+    Owner,
+    WaitingMessage,
+    reached,
+)
+from failsoft.engines.dramatiq.messages import MAX_ENVELOPE_BYTES, Envelope, Inbox, encode, pack
 from failsoft.engines.dramatiq.waiting import waiting_messages
 from failsoft.queue.cluster import refuse_cluster
 from failsoft.queue.redis_errors import probe_redis, redis_errors, refusal
@@ -72,14 +81,18 @@ class SafeRedisBroker(RedisBroker):
             self.queues.add(queue_name)
             self.emit_after("declare_queue", queue_name)
 
-    def enqueue(self, message: Envelope, *, delay: int | None = None) -> Envelope:
+    def offer(self, message: Message, queue_name: str, deadline: Deadline) -> None:
         """Store the message once.
 
         Raises:
             EngineError: Named by what is known of the message.
         """
         with redis_errors(self.client):
-            return _store(self, message)
+            _store(self, pack(message, queue_name))
+
+    def offer_at_once(self, message: Message, queue_name: str, deadline: Deadline) -> bool:
+        """Return False: the client's timeouts bound each wait, and not all of them together."""
+        return False
 
     def enqueue_many(self, messages: Sequence[Envelope]) -> Sequence[EngineError | None]:
         """Store messages in one pipeline; return for each why Redis refused it.
@@ -126,15 +139,17 @@ class SafeRedisBroker(RedisBroker):
     def keep_alive(self) -> None:
         """Do nothing: an idle Redis connection stays alive."""
 
+    def close_link(self) -> None:
+        """Do nothing: the client's pool has the connections of all threads."""
+
     def forget_connection(self) -> None:
         """Do nothing: the client's pool has the connections of all threads."""
 
 
-def _store(broker: RedisBroker, message: Envelope) -> Envelope:
+def _store(broker: RedisBroker, message: Envelope) -> None:
     message_id = str(uuid4())
     message = message.copy(options={"redis_message_id": message_id})
     broker.do_enqueue(message.queue_name, message_id, encode(message))
-    return message
 
 
 class SafeRedisConsumer(_RedisConsumer):
