@@ -55,7 +55,7 @@ def dramatiq() -> Iterator[Callable[[str, str], DramatiqEngine]]:
 
     yield make
     for each in made:
-        each.disconnect()
+        each.close()
 
 
 @pytest.fixture(params=["rq", "dramatiq-valkey", "dramatiq-rabbitmq"])

@@ -154,7 +154,7 @@ class DramatiqBench(PluginBench):
         super().close()
         if isinstance(self.engine, DramatiqEngine):
             # Tests probe in this thread, whose connection no caller closes.
-            self.engine.disconnect()
+            self.engine.close()
 
     @property
     def foreign(self) -> Sequence[ForeignMessage]:

@@ -4,15 +4,24 @@ import json
 import sys
 from typing import Any
 
+import dramatiq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failsoft.dispatcher.plugins.link import Link
-from failsoft.engines.dramatiq.messages import ACTOR, MAX_ENVELOPE_BYTES, Inbox, encode, pack
+from failsoft.engines.dramatiq.messages import (
+    ACTOR,
+    MAX_ENVELOPE_BYTES,
+    EnvelopeTemplate,
+    Inbox,
+    encode,
+    pack,
+)
 from failsoft.job_engine.errors import MessageRejectedError
 from failsoft.job_engine.records.message import Message
 
 WIRE: dict[str, Any] = {"v": 1, "job_id": "job-1", "epoch": 2, "kid": "k1", "mac": "ab" * 32}
+HOUR_MS = 3_600_000
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -30,6 +39,18 @@ def envelope(**changes: Any) -> dict[str, Any]:
     packed = pack(Message.from_wire(WIRE), "q")
     fields: dict[str, Any] = json.loads(encode(packed))
     return fields | changes
+
+
+def test_a_template_makes_what_dramatiq_makes_field_by_field() -> None:
+    message = Message.from_wire(WIRE)
+    body = EnvelopeTemplate("a-queue").encode(message)
+
+    made = dramatiq.Message.decode(body)
+
+    expected = pack(message, "a-queue").copy(message_timestamp=made.message_timestamp)
+    assert made == expected
+    assert body == encode(expected)
+    assert abs(made.message_timestamp - pack(message, "a-queue").message_timestamp) < HOUR_MS
 
 
 def test_an_envelope_of_ours_is_read_as_it_was_packed() -> None:

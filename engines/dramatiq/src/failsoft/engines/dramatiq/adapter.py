@@ -53,9 +53,7 @@ class DramatiqEngine:
 
     def offer_at_once(self, message: Message, queue: QueueProfile, deadline: Deadline) -> bool:
         """Publish the message on a connection that is at hand, in time; False if there is none."""
-        return self._broker.offer_at_once(
-            message, queue_name(queue, self._namespace), deadline
-        )
+        return self._broker.offer_at_once(message, queue_name(queue, self._namespace), deadline)
 
     def offer_many(
         self, messages: Sequence[Message], queue: QueueProfile, deadline: Deadline
@@ -88,5 +86,5 @@ class DramatiqEngine:
         self._broker.forget_connection()
 
     def close(self) -> None:
-        """Close the connection that is at hand."""
+        """Close the connection of this thread, and the one that is at hand."""
         self._broker.close_link()

@@ -34,6 +34,10 @@ class LinkAtHand:
     would be connections of every process to a RabbitMQ that takes the work of all of them.
     """
 
+    _link: Link | None
+    _is_there: bool
+    _pid: int
+
     def __init__(self) -> None:
         self._reset()
 
@@ -68,6 +72,6 @@ class LinkAtHand:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._link: Link | None = None
+        self._link = None
         self._is_there = False
         self._pid = os.getpid()

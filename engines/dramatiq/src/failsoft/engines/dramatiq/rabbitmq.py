@@ -274,24 +274,30 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         link = self._at_hand.take()
         if link is None:
             return False
-        publisher = link.publisher
         try:
-            if not publisher.is_quiet:
-                # What has arrived is pika's to answer, and that may take time.
-                return False
-            publisher.publish(queue_name, self._body(message, queue_name), deadline)
+            # What has arrived already is pika's to answer, and that may take time.
+            return link.publisher.is_quiet and self._published(link, message, queue_name, deadline)
+        finally:
+            if link.publisher.is_broken:
+                self._at_hand.lose()
+                self._abandon(link)
+            else:
+                self._at_hand.give_back(link)
+
+    def _published(self, link: Link, message: Message, queue_name: str, deadline: Deadline) -> bool:
+        """Publish on a link; return False if there is no such queue.
+
+        Raises:
+            EngineError: Named by what is known of the message.
+        """
+        try:
+            link.publisher.publish(queue_name, self._body(message, queue_name), deadline)
         except UnroutableError:
             # It came back, so it is in no queue: the queue was deleted.
             self.queues_pending.add(queue_name)
             return False
         except Exception as error:
             raise translated(error) from error
-        finally:
-            if publisher.is_broken:
-                self._at_hand.lose()
-                self._abandon(link)
-            else:
-                self._at_hand.give_back(link)
         return True
 
     def enqueue_many(self, messages: Sequence[Envelope]) -> Sequence[EngineError | None]:
@@ -391,7 +397,8 @@ class SafeRabbitmqBroker(RabbitmqBroker):
                 self.forget_connection()
 
     def close_link(self) -> None:
-        """Close the link at hand; the next offer makes another."""
+        """Close this thread's connection and the link at hand; the next offer makes another."""
+        self.forget_connection()
         self._take_link()
         self.forget_connection()
 
@@ -400,7 +407,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         link = self._own_link()
         if link is not None and link.publisher.is_broken:
             # RabbitMQ may be held back: pika would wait for its answer.
-            self._disown(link)
+            self._disown()
             self._abandon(link)
             return
         with suppress(Exception):  # it is broken, in whatever way
@@ -431,7 +438,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
         """Put this thread's connection at hand, unless there is one."""
         link = self._own_link()
         if link is not None and self._at_hand.keep(link):
-            self._disown(link)
+            self._disown()
 
     def _own_link(self) -> Link | None:
         own = self.state.__dict__
@@ -440,7 +447,7 @@ class SafeRabbitmqBroker(RabbitmqBroker):
             return None
         return Link(publisher.connection, own.get("channel"), publisher)
 
-    def _disown(self, link: Link) -> None:
+    def _disown(self) -> None:
         for name in ("connection", "channel", "publisher"):
             self.state.__dict__.pop(name, None)
 

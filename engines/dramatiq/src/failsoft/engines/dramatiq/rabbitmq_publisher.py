@@ -55,7 +55,7 @@ class ConfirmedPublisher:
         self._impl = connection._impl  # noqa: SLF001 - pika shows its socket to no one
         self._socket = self._impl._transport._sock  # noqa: SLF001 - likewise
         self._channel: int = channel.channel_number
-        self._published = 0
+        self._sent = 0
         self._methods: dict[str, bytes] = {}
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
@@ -76,26 +76,27 @@ class ConfirmedPublisher:
         """
         # Until there is an answer: an interrupt, too, leaves a confirm behind that is no other's.
         self.is_broken = True
-        self._published += 1
+        self._sent += 1
         self._send(self._frames(queue_name, body), deadline)
-        returned = False
+        is_returned = False
         for method in self._answers(deadline):
             if isinstance(method, Basic.Return):
                 # Its header and body follow, and then a confirm.
-                returned = True
+                is_returned = True
             elif isinstance(method, Basic.Ack | Basic.Nack):
-                if method.delivery_tag != self._published:
-                    raise StreamLostError("RabbitMQ has confirmed what was not published")
-                self.is_broken = False
-                if isinstance(method, Basic.Nack):
-                    raise NackError([])
-                if returned:
-                    raise UnroutableError([])
+                self._confirm(method, is_returned=is_returned)
                 return
-            elif isinstance(method, Channel.Close):
-                raise ChannelClosedByBroker(method.reply_code, method.reply_text)
-            elif isinstance(method, Connection.Close):
-                raise ConnectionClosedByBroker(method.reply_code, method.reply_text)
+            else:
+                _expect_open(method)
+
+    def _confirm(self, method: Any, *, is_returned: bool) -> None:
+        if method.delivery_tag != self._sent:
+            raise StreamLostError("RabbitMQ has confirmed what was not published")
+        self.is_broken = False
+        if isinstance(method, Basic.Nack):
+            raise NackError([])
+        if is_returned:
+            raise UnroutableError([])
 
     def abandon(self) -> None:
         """Close the socket and what pika keeps beside it; RabbitMQ is not waited for."""
@@ -153,3 +154,10 @@ def _wait(poll: select.poll, deadline: Deadline, otherwise: str) -> None:
     # No look without time: what trickles in is always there.
     if left <= 0 or not poll.poll(left * 1000):
         raise TimeoutError(otherwise)
+
+
+def _expect_open(method: Any) -> None:
+    if isinstance(method, Channel.Close):
+        raise ChannelClosedByBroker(method.reply_code, method.reply_text)
+    if isinstance(method, Connection.Close):
+        raise ConnectionClosedByBroker(method.reply_code, method.reply_text)
