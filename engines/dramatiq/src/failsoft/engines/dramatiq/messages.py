@@ -47,7 +47,7 @@ class EnvelopeTemplate:
 
     def __init__(self, queue_name: str) -> None:
         """Read from an envelope of the installed Dramatiq what all of them have."""
-        sample = dramatiq.Message(queue_name, ACTOR, (_WIRE,), {}, {}, _ID, _MOMENT)
+        sample: Envelope = dramatiq.Message(queue_name, ACTOR, (_WIRE,), {}, {}, _ID, _MOMENT)
         text = encode(sample).decode()
         marks = {json.dumps(_WIRE): "wire", json.dumps(_ID): "id", json.dumps(_MOMENT): "moment"}
         #: Text, then the name of what varies, and so on; text at the end.

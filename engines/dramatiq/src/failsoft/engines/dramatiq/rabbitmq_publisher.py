@@ -110,8 +110,9 @@ class ConfirmedPublisher:
         if method is None:
             publish = Basic.Publish(exchange="", routing_key=queue_name, mandatory=True)
             method = self._methods[queue_name] = Method(self._channel, publish).marshal()
-        header = Header(self._channel, len(body), _PERSISTENT).marshal()
-        return method + header + Body(self._channel, body).marshal()
+        header: bytes = Header(self._channel, len(body), _PERSISTENT).marshal()
+        frame: bytes = Body(self._channel, body).marshal()
+        return method + header + frame
 
     def _send(self, data: bytes, deadline: Deadline) -> None:
         while data:
