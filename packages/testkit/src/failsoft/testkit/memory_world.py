@@ -38,11 +38,11 @@ class MemoryWorld:
 
     def __init__(self, engines: Sequence[str], start: datetime) -> None:
         """Begin with an empty ledger, engines that are up, and a worker for each queue."""
-        self.clock = KitClock(start)
+        self.clock: KitClock = KitClock(start)
         self.events: list[Event] = []
         self.engines: Sequence[str] = tuple(engines)
-        self.ledger = DyingLedger(self.clock)
-        self.catalogue = KitCatalogue(self._wrapped)
+        self.ledger: DyingLedger = DyingLedger(self.clock)
+        self.catalogue: KitCatalogue = KitCatalogue(self._wrapped)
         self.current: Claim | None = None
         self._errors: dict[str, BaseException] = {}
         self._steps: dict[str, str] = {}

@@ -12,6 +12,7 @@ from failsoft.job_engine.errors import (
     EngineUnavailableError,
     OfferRefusedError,
 )
+from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.ports.clock import PARK_MOST
 from failsoft.job_engine.ports.ledger import OfferLedger
@@ -68,7 +69,7 @@ class Offerer:
     ) -> None:
         self.engines = engines
         self.clock = clock
-        self.measures = tries.measures
+        self.measures: Measures = tries.measures
         self._ledger = ledger
         self._keys = keys
         self._tries = tries

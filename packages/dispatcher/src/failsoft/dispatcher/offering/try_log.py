@@ -34,7 +34,7 @@ class TryLog:
     def __init__(
         self, ledger: OfferLedger, measures: Measures | None = None, *, background: bool = True
     ) -> None:
-        self.measures = Measures() if measures is None else measures
+        self.measures: Measures = Measures() if measures is None else measures
         self._ledger = ledger
         self._background = background
         self._waiting: list[tuple[str, DispatchTry]] = []
