@@ -68,7 +68,7 @@ class Panels:
         """Return what a panel shows now, or showed last.
 
         Args:
-            key: What tells it from every other panel, of every page.
+            key: What distinguishes it from every other panel, of every page.
             read: Reads it from the ledger.
         """
         if not self.is_away:

@@ -118,7 +118,7 @@ class Site:
 
     @staticmethod
     def tag_of(body: bytes) -> str:
-        """Return what tells one content from another, as an ETag."""
+        """Return what distinguishes one content from another, as an ETag."""
         return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
 
     @staticmethod

@@ -279,7 +279,7 @@ class MemoryWorld:
                 self.ledger.beat(worker, TTL)
 
     def _stride(self, *, calm: bool) -> timedelta:
-        """Return how much time may pass until somebody must look."""
+        """Return how much time may pass until the next look is due."""
         if all(map(self._engines.is_closed, self.engines)):
             idle = self.ledger.idle_for()
             if idle is not None:

@@ -62,6 +62,6 @@ def reporting(report: HealthReport) -> Iterator[Callable[[], None]]:
 def _assignments(state: State) -> list[str]:
     status = "; ".join([*state.livez, *state.readyz]) or "every post serves"
     ready = [] if state.startupz else ["READY=1"]
-    # A unit whose watchdog hears nothing is restarted, so it follows what a restart may help.
+    # A unit without a notification is restarted, so the watchdog follows what a restart may help.
     live = [] if state.livez else ["WATCHDOG=1"]
     return [*ready, *live, f"STATUS={status}"]

@@ -23,7 +23,7 @@ class Poller:
     """Looks while a page is open, and only then; for one event loop.
 
     Attributes:
-        versions: By topic, `overview` or `job:ID`: what tells its state from that before.
+        versions: By topic, `overview` or `job:ID`: what distinguishes its state from that before.
     """
 
     def __init__(self, ledger: Callable[[], Ledger]) -> None:

@@ -34,7 +34,7 @@ class Live:
         if self._poller.streams >= MOST_STREAMS:
             raise RefusedError(
                 503,
-                f"expected at most {MOST_STREAMS} open pages, got another; it asks by itself",
+                f"expected at most {MOST_STREAMS} open pages, got another; it polls instead",
                 {"Retry-After": "30"},
             )
         return StreamingResponse(

@@ -54,7 +54,7 @@
     if (sign.dataset.live !== how) {
       sign.dataset.live = how;
       sign.textContent = how === "off" ? "paused" : "live";
-      sign.title = how === "poll" ? "asks every 3 seconds" : how === "on" ? "news as it comes" : "p goes on";
+      sign.title = how === "poll" ? "polls every 3 seconds" : how === "on" ? "news as it comes" : "p goes on";
     }
   };
   document.addEventListener("changed", refresh);

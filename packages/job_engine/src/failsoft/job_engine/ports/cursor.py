@@ -35,7 +35,7 @@ AFTER_ALL = "\x7f"
 
 
 def written(place: Place, of: str) -> str:
-    """Return the cursor of a place in a list; `of` tells the list from others."""
+    """Return the cursor of a place in a list; `of` distinguishes the list from others."""
     body = f"{place.at}.{place.id}"
     whole = f"{_hash(of, body)}.{body}"
     return base64.urlsafe_b64encode(whole.encode()).decode().rstrip("=")

@@ -22,7 +22,7 @@ class Series(NamedTuple):
     Attributes:
         measure: What is counted.
         name: The job's name; empty where it is of no job.
-        labels: What else tells them apart, as in `offer/accepted`; empty for nothing.
+        labels: What else distinguishes them, as in `offer/accepted`; empty for nothing.
         le: The upper bound of a histogram's bucket, as in `0.25` or `+Inf`, whose count has no
             smaller bucket in it; `SUM` for the sum; empty for a counter.
     """

@@ -64,7 +64,7 @@ measures: Table = Table(
     Column("name", NAME, primary_key=True),
     Column("queue", SHORT, primary_key=True),
     Column("engine", SHORT, primary_key=True),
-    # What else tells them apart, as in `offer/accepted`; empty for nothing.
+    # What else distinguishes them, as in `offer/accepted`; empty for nothing.
     Column("labels", NAME, primary_key=True),
     # The bucket, as in `0.25` or `+Inf`; `sum` for the sum in microseconds, empty for a counter.
     Column("le", String(16), primary_key=True),

@@ -50,7 +50,7 @@ def distinct(
         column: The column.
         here: Which rows. An index must hold just those, or begin with what they compare, and go
             on with the column.
-        name: What tells it from others of the same column in one statement.
+        name: What distinguishes it from others of the same column in one statement.
     """
     smallest = select(func.min(column).label("value")).where(*here)
     found = smallest.cte(f"each_{column.key}{name}", recursive=True)

@@ -176,7 +176,7 @@ class DyingLedger(MemoryLedger):
         return self._at("cancel", lambda: super(DyingLedger, self).cancel(job_id, actor))
 
     def end_lease(self, job_id: str) -> None:
-        """Let the lease of a running job be over now; whoever runs it is fenced at the next write.
+        """Let the lease of a running job be over now; its attempt is fenced at the next write.
 
         What a rescuer does to a job that stood still, at once.
         """

@@ -44,7 +44,7 @@ class Listing(Generic[T]):
             database: The ledger's database.
             cursor: Where it begins.
             limit: How many rows.
-            of: What tells the list from others of the table.
+            of: What distinguishes the list from others of the table.
             here: Which rows.
 
         Raises:

@@ -130,7 +130,7 @@ class ActivityPromises:
     def test_a_breaker_has_a_row_while_it_is_open(
         self, ledger: Ledger, pass_time: PassTime
     ) -> None:
-        """And one that nobody speaks of any more is not fresh."""
+        """And one that no process reports any more is not fresh."""
         ledger.note_breakers("p1", {"first": (MOMENT, "away")})
         ledger.note_breakers("p2", {"first": (MOMENT, "away"), "second": (MOMENT, "full")})
         ledger.note_breakers("p2", {"second": (MOMENT, "full")})
