@@ -21,6 +21,8 @@ from tests.unit.worker.configuration.environment import forget_settings
 
 #: Imported into this process, where other tests declare queues of the same names.
 OWN_JOBS = JOBS.replace('"threads"', '"closed-threads"').replace('"children"', '"closed-children"')
+#: A check of `doctor` that is given up goes on in its thread, and what it opens then ends with the
+#: process; so each gets the time to end.
 COMMANDS = (
     ("dispatch", "add", '{"numbers": [1]}', "--job-id", "job-1"),
     ("dispatch", "add", '{"numbers": "none"}'),
@@ -39,7 +41,7 @@ COMMANDS = (
     ("schedules", "list"),
     ("events", "send", "paid", "--key", "k"),
     ("engines",),
-    ("doctor",),
+    ("doctor", "--timeout", f"{PATIENCE}s"),
     ("ledger", "upgrade"),
     ("ledger", "verify"),
     ("ledger", "prune"),
