@@ -13,6 +13,7 @@ from tests.docs.test_guide import exists
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "add-an-engine.md"
+NEW = PAGE.parent / "new-application.md"
 
 
 def run(*command: str, cwd: Path, path: str) -> subprocess.CompletedProcess[str]:
@@ -39,7 +40,7 @@ def test_the_page_on_tests_runs_as_printed() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-@pytest.mark.parametrize("line", sorted(set(commands_of(PAGE))))
+@pytest.mark.parametrize("line", sorted({*commands_of(PAGE), *commands_of(NEW)}))
 def test_every_command_exists(line: str) -> None:
     exists(line)
 

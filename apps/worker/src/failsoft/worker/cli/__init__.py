@@ -41,6 +41,10 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
             "Serve the web console: jobs, queues, workers and engines, and what is done about them."
         ),
         "doctor": "Check settings, jobs, ledger, engines and workers.",
+        "new": (
+            "Make an application, NAME, that dispatches jobs and tests that they outlive their "
+            "broker."
+        ),
         "dev": "Run servers, a ledger and workers, all in this folder.",
         "demo": "Kill an engine's host during the work, and check that every job is carried on.",
     }

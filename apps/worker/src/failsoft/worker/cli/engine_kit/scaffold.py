@@ -1,10 +1,8 @@
 """`failsoft engines new`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from string import Template
 
 import click
 
@@ -12,9 +10,8 @@ from failsoft.dispatcher.plugins.discovery import EngineName, installed
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.worker.cli.options import json_option
 from failsoft.worker.cli.output import answer
+from failsoft.worker.scaffold import rendering
 
-#: What the template's package is called, and what its files end with.
-PACKAGE, SUFFIX = "package", ".txt"
 _HERE = __name__.rpartition(".")[0]
 
 
@@ -34,12 +31,7 @@ def new_command(*, name: str, folder: Path | None, as_json: bool) -> None:
     """
     _check(name)
     target = folder or Path(f"failsoft-engine-{name}")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OptionInvalidError(
-            f"expected a new or an empty folder, got {target}, which has files; "
-            "remove it, or name another by --folder"
-        )
-    written = [_write(target / path, text) for path, text in rendered(name)]
+    written = rendering.write(target, rendered(name))
     answer(
         {"name": name, "folder": str(target), "files": [str(path) for path in written]},
         f"engine {name} is in {target}; now: cd {target} && pip install -e '.[test]' && "
@@ -58,20 +50,7 @@ def rendered(name: str) -> Iterator[tuple[Path, str]]:
         "Class": "".join(part.capitalize() for part in name.split("-")),
         "VARIABLE": module.upper(),
     }
-    yield from _rendered(files(_HERE) / "template", Path(), words)
-
-
-def _rendered(
-    folder: Traversable, place: Path, words: Mapping[str, str]
-) -> Iterator[tuple[Path, str]]:
-    for each in sorted(folder.iterdir(), key=lambda found: found.name):
-        if each.is_dir():
-            is_package = each.name == PACKAGE
-            name = f"failsoft_engine_{words['module']}" if is_package else each.name
-            yield from _rendered(each, place / name, words)
-        elif each.name.endswith(SUFFIX):
-            text = Template(each.read_text(encoding="utf-8")).substitute(words)
-            yield place / each.name.removesuffix(SUFFIX), text
+    return rendering.rendered(files(_HERE) / "template", f"failsoft_engine_{module}", words)
 
 
 def _check(name: str) -> None:
@@ -85,9 +64,3 @@ def _check(name: str) -> None:
         raise OptionInvalidError(
             f"expected the name of a new engine, got {name}, which is installed; take another"
         )
-
-
-def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path

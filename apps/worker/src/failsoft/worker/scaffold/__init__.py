@@ -1,0 +1,1 @@
+"""New projects and new engines from templates: the texts are files, with words to fill in."""
