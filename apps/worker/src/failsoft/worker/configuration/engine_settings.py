@@ -36,7 +36,9 @@ def variables_model(engine: EngineName) -> type[BaseSettings]:
         read = copy(field)
         read.validation_alias = AliasChoices(*_variables(found, engine, name))
         fields[name] = (field.annotation, read)
-    bases = (found.settings, _Variables)
+    # Without the prefix a field would be read from a variable of its bare name, too, as HOST.
+    prefixed = type("_Prefixed", (_Variables,), {"model_config": {"env_prefix": _prefix(engine)}})
+    bases = (found.settings, prefixed)
     model: Any = create_model(f"{engine.name}_settings", __base__=bases, **fields)
     return cast("type[BaseSettings]", model)
 
@@ -65,5 +67,9 @@ def shown_variables(engine: EngineName) -> Mapping[str, str]:
 
 
 def _variables(found: AnyPlugin, engine: EngineName, field: str) -> tuple[str, ...]:
-    own = f"{PREFIX}{engine.name}_{field}".replace("-", "_").upper()
+    own = f"{_prefix(engine)}{field}".upper()
     return (*(found.generic.get(field, ()) if engine.name == engine.kind else ()), own)
+
+
+def _prefix(engine: EngineName) -> str:
+    return f"{PREFIX}{engine.name}_".replace("-", "_").upper()
