@@ -26,7 +26,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale vendor test-browser release-check
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale vendor test-browser release-check reference docs
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,13 @@ test-browser: setup  ## Use the console as people do, in Chromium: keys, no Java
 	@$(UV) run --quiet --locked --isolated --all-packages --all-extras --group browser \
 		--python $(PYTHON) pytest -m long tests/browser $(ARGS)
 
+reference: setup  ## Write docs/reference from the code: settings, commands, errors
+	@$(RUN) python -m tests.docs.reference
+
+docs: setup  ## Build the documentation as a site, in site/; a link that leads nowhere is an error
+	@$(UV) run --quiet --locked --isolated --only-group docs --python $(PYTHON) \
+		zensical build --strict --clean
+
 release-check: setup  ## Build, check and install what would be published; roll over from the build before (RELEASE_PYTHONS="3.11 3.13")
 	@$(RUN) pytest -m long tests/release $(ARGS)
 
@@ -100,6 +107,7 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@$(RUN) lint-imports
 	@$(RUN) python -m tests.docs.citations
 	@$(RUN) python -m tests.docs.names
+	@$(RUN) python -m tests.docs.reference --check
 	@$(RUN) mypy $(foreach p,job_engine testing testkit queue ledger dispatcher api engine_api telemetry console worker $(ENGINE_MODULES) $(CONTRIB_MODULES),-p failsoft.$(p))
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify

@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def distributions(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the source distribution of every member."""
-    kept = request.config.getoption("--dist")
+    kept = request.config.getoption("--dist", default=None)
     folder = Path(kept).resolve() if kept else tmp_path_factory.mktemp("dist")
     uv("build", "--all-packages", "--quiet", "--out-dir", str(folder), "--python", sys.executable)
     (folder / ".gitignore").unlink(missing_ok=True)
