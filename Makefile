@@ -80,6 +80,7 @@ reference: setup  ## Write docs/reference from the code: settings, commands, err
 	@$(RUN) python -m tests.docs.reference
 
 docs: setup  ## Build the documentation as a site, in site/; a link that leads nowhere is an error
+	@$(RUN) python -m tests.docs.site
 	@$(UV) run --quiet --locked --isolated --only-group docs --python $(PYTHON) \
 		zensical build --strict --clean
 

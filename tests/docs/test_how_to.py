@@ -33,8 +33,8 @@ def test_the_page_runs_as_printed() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_the_page_on_tests_runs_as_printed() -> None:
-    page = PAGE.parent / "test-your-jobs.md"
+@pytest.mark.parametrize("page", [PAGE.parent / "test-your-jobs.md", ROOT / "docs" / "index.md"])
+def test_another_page_runs_as_printed(page: Path) -> None:
     ran = run("-m", "tests.docs", str(page), cwd=ROOT, path=str(ROOT))
 
     assert ran.returncode == 0, ran.stderr
