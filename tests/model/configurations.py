@@ -67,8 +67,8 @@ CONFIGURATIONS: tuple[Config, ...] = (
     Config("no step at all", 2, 2, 4, (), cancel=True, retries=1, releases=1, deaths=True),
 )
 
-#: The jobs of these have so many ways that a fourth epoch takes six times as long, and more, as three, in
-#: which every mutation is found; "no step at all" keeps its fourth in every run.
+#: The jobs of these have so many ways that a fourth epoch takes six times as long as three, and
+#: more. Every mutation is found in three; "no step at all" keeps its fourth in every run.
 _IN_THREE_EPOCHS = frozenset(
     {
         "two workers, two rescuers, four epochs",
