@@ -127,6 +127,7 @@ def build(
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     guards = RouteGuards(ledger, router, clock=clock, listener=listener)
     notes = ActivityNotes(ledger, engines, clock)
+    engines.noting(notes.note_breakers)
     maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards, notes=notes)
     return App(
         *(settings, clock, listener, ledger, keys, engines, router),
