@@ -10,7 +10,11 @@ from failsoft.dispatcher.offering.breaker import BreakerPolicy
 from failsoft.dispatcher.offering.engines import Engine, EngineSet
 from failsoft.job_engine import QueueProfile
 from failsoft.job_engine.clock import Deadline, SystemClock
-from failsoft.job_engine.errors import EngineUnavailableError, LedgerUnavailableError, OfferUncertainError
+from failsoft.job_engine.errors import (
+    EngineUnavailableError,
+    LedgerUnavailableError,
+    OfferUncertainError,
+)
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.records.message import KeyRing, Message

@@ -18,8 +18,7 @@ from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim
 from failsoft.job_engine.steps.async_driver import AsyncDriver
 from failsoft.job_engine.steps.base import ContextBase
-from failsoft.job_engine.steps.journal import CountStep, count_nothing
-from failsoft.job_engine.steps.journal import refuse
+from failsoft.job_engine.steps.journal import CountStep, count_nothing, refuse
 from failsoft.job_engine.steps.parallel import AT_ONCE, Branch, End
 from failsoft.job_engine.steps.runner import StepPolicy
 
