@@ -78,6 +78,7 @@ def build(
     jobs: Iterable[AnyDefinition] = (),
     *,
     connections: int = FEW,
+    measures: Measures | None = None,
 ) -> App:
     """Put everything together for one process.
 
@@ -86,13 +87,14 @@ def build(
         listener: Called with every event.
         jobs: The jobs whose schedules this process declares and fires.
         connections: The most connections to PostgreSQL, unless the settings name a number.
+        measures: What counts; a new one where None.
 
     Raises:
         ConfigurationError: If a setting is wrong.
         LedgerSchemaError: If the ledger's schema is not this code's.
         LedgerUnavailableError: If the ledger does not answer.
     """
-    clock, measures = SystemClock(), Measures()
+    clock, measures = SystemClock(), measures or Measures()
     listener = measures.listening(listener)
     offers = LedgerOffers()
     adapters = build_engines(settings, offers)
