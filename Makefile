@@ -26,7 +26,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale vendor test-browser release-check reference docs
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale vendor test-browser release-check reference docs bench-metrics
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -158,6 +158,9 @@ bench-outages: setup  ## How long a dispatch takes while a broker is down, silen
 bench-steps: setup  ## Steps a second of jobs of ten steps, beside DBOS on the same database
 	@PYTHONPATH=. $(UV) run --quiet --locked --isolated --all-packages --all-extras --group bench \
 		--python $(PYTHON) python bench/steps.py $(ARGS)
+
+bench-metrics: setup  ## What the metrics add to a dispatch and to steps (ARGS="--rounds 40")
+	@PYTHONPATH=. $(RUN) python bench/metrics.py $(ARGS)
 
 bench-growth: setup  ## What a ledger of 1,000,000 finished jobs costs (ARGS="--rows 100000 --ledger sqlite")
 	@PYTHONPATH=. $(RUN) python bench/growth.py $(ARGS)

@@ -105,7 +105,9 @@ class WorkerProcess:
         self._catalogue = catalogue
         self._returns = ClaimReturns(app.ledger, app.clock, app.listener)
         self._executor = Executor(
-            app.ledger, catalogue, app.clock, app.listener, unrecorded=self._returns.owe
+            *(app.ledger, catalogue, app.clock, app.listener),
+            unrecorded=self._returns.owe,
+            measures=app.measures,
         )
         self._keeper = LeaseKeeper(app.ledger, app.clock, self._time_out, self._returns)
         self._admission = Admission(

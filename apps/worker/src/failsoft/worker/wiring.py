@@ -78,6 +78,7 @@ def build(
     jobs: Iterable[AnyDefinition] = (),
     *,
     connections: int = FEW,
+    measures: Measures | None = None,
 ) -> App:
     """Put everything together for one process.
 
@@ -86,13 +87,14 @@ def build(
         listener: Called with every event.
         jobs: The jobs whose schedules this process declares and fires.
         connections: The most connections to PostgreSQL, unless the settings name a number.
+        measures: What counts; a new one where None.
 
     Raises:
         ConfigurationError: If a setting is wrong.
         LedgerSchemaError: If the ledger's schema is not this code's.
         LedgerUnavailableError: If the ledger does not answer.
     """
-    clock, measures = SystemClock(), Measures()
+    clock, measures = SystemClock(), measures or Measures()
     listener = measures.listening(listener)
     offers = LedgerOffers()
     adapters = build_engines(settings, offers)
@@ -127,6 +129,7 @@ def build(
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     guards = RouteGuards(ledger, router, clock=clock, listener=listener)
     notes = ActivityNotes(ledger, engines, clock)
+    engines.noting(notes.note_breakers)
     maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards, notes=notes)
     return App(
         *(settings, clock, listener, ledger, keys, engines, router),

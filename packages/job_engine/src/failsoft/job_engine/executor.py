@@ -20,6 +20,7 @@ from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.definitions.surroundings import surrounded
 from failsoft.job_engine.errors import MissingHandlerError, UnknownJobError, is_trouble
+from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Claim, Conclusion, HistoryEntry
@@ -66,6 +67,7 @@ class Executor:
         listener: Listener = ignore,
         *,
         unrecorded: Unrecorded = note_unrecorded,
+        measures: Measures | None = None,
     ) -> None:
         """Serve the jobs of a catalogue.
 
@@ -75,12 +77,14 @@ class Executor:
             clock: Where time comes from.
             listener: What is called with every event.
             unrecorded: Takes over the end of an attempt that the ledger refuses to record.
+            measures: Where steps are counted.
         """
         self._ledger = ledger
         self._catalogue = catalogue
         self._clock = clock
         self._listener = listener
         self._unrecorded = unrecorded
+        self._measures = measures or Measures()
 
     def run(self, claim: Claim, lease: Lease) -> JobState | None:
         """Run one attempt to its end and record it; never raises for the job's sake.
@@ -171,7 +175,8 @@ class Executor:
         give_up = partial(self._give_up, definition, claim, lease)
         limits = AttemptLimits(definition.timeout_on(claim.queue), give_up)
         kind = AsyncJobContext if definition.is_async else JobContext
-        ctx = kind(claim, ledger, lease, self._clock, limits=limits)
+        steps = self._measures.steps_of(claim.name)
+        ctx = kind(claim, ledger, lease, self._clock, limits=limits, count=steps)
         try:
             conclusion = self._call(definition, claim, ctx, lease)
             ctx.flush()

@@ -66,6 +66,19 @@ class Measures:
             self._counts[bucket] += 1
             self._counts[series._replace(le=SUM)] += round(seconds * _MICROSECONDS)
 
+    def steps_of(self, job: str) -> Callable[[str, str], None]:
+        """Return what counts the steps of a job, by their kind and what became of them."""
+        known = dict[tuple[str, str], Series]()
+
+        def count(kind: str, outcome: str) -> None:
+            series = known.get((kind, outcome))
+            if series is None:
+                shown = _KINDS.get(kind, kind)
+                series = known[kind, outcome] = Series("steps", job, labels=f"{shown}/{outcome}")
+            self.count(series)
+
+        return count
+
     def take(self) -> Batch | None:
         """Return what is to be added to the ledger; None for nothing."""
         self._own()
@@ -165,6 +178,8 @@ def _skipped(measures: Measures, event: Event) -> None:
     measures.count(Series("schedule_skips", event.name or ""))
 
 
+#: What a kind of step is counted as that has a record of its own for its end.
+_KINDS = {"answered": "wait"}
 #: Why an attempt is followed by another one, by the transition that ended it.
 _CAUSES = {"retry": "error", "crash": "crash", "release": "release"}
 _ENDS = ("succeed", "retry", "fail", "crash", "crash_out", "suspend", "release", "hold", "stop")
@@ -172,6 +187,7 @@ _COUNTERS: Mapping[str, Callable[[Measures, Event], None]] = MappingProxyType(
     {
         "job.claim": _claimed,
         "job.fenced": _counted("fenced"),
+        "job.offer": _handed_over,
         "job.offered": _handed_over,
         "job.reoffer": _handed_over,
         "engine.evacuated": _handed_over,

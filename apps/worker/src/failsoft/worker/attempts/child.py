@@ -76,7 +76,8 @@ def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> Non
     catalogue = load_catalogue(settings)
     measures = Measures()
     listener = measures.listening(log_event)
-    executor = Executor(ledger, catalogue, SystemClock(), listener, unrecorded=unrecorded)
+    parts = (ledger, catalogue, SystemClock(), listener)
+    executor = Executor(*parts, unrecorded=unrecorded, measures=measures)
     guard_forks()
     with bound_to(mine):
         executor.run(mine, lease)

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count, islice
+from itertools import count as counting
+from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -26,7 +27,7 @@ from failsoft.job_engine.steps.checks import (
     check_step,
 )
 from failsoft.job_engine.steps.driver import Driver
-from failsoft.job_engine.steps.journal import Journal, refuse
+from failsoft.job_engine.steps.journal import CountStep, Journal, count_nothing, refuse
 from failsoft.job_engine.steps.parallel import Branch, End, raise_first
 from failsoft.job_engine.steps.progress import ProgressNote
 from failsoft.job_engine.steps.runner import JobCode, Protocol, StepPolicy, StepRunner
@@ -73,6 +74,7 @@ class ContextBase:
         clock: Clock,
         *,
         limits: AttemptLimits = UNLIMITED,
+        count: CountStep = count_nothing,
     ) -> None:
         self.job_id: str = claim.job_id
         self.attempt: int = claim.attempt
@@ -86,7 +88,7 @@ class ContextBase:
         self._lease = lease
         self._clock = clock
         self._limits = limits
-        self._journal = Journal(claim, ledger, lease, clock)
+        self._journal = Journal(claim, ledger, lease, clock, count=count)
         self._runner = StepRunner(self._journal, lease, clock)
         self._in_this_thread = Driver(self._journal, lease, limits.give_up)
         self._wait_steps = WaitSteps(self._journal)
@@ -139,7 +141,9 @@ class ContextBase:
         return self._leave(found, result)
 
     def _run_branch(self, branch: Branch[Any]) -> Protocol[StepRecord]:
-        value = yield from self._runner.run(branch.name, branch.work, branch.policy)
+        value = yield from self._runner.run(
+            branch.name, branch.work, branch.policy, StepKind.BRANCH
+        )
         keep = partial(self._keep, branch.name, StepKind.BRANCH, branch.result, value)
         kept: StepRecord = yield keep
         return kept
@@ -230,6 +234,7 @@ class ContextBase:
     def _fall_asleep(self, name: str, span: timedelta, moment: datetime | None) -> None:
         check_sleep(name, span, moment)
         if self._journal.begin(name, {StepKind.SLEEP}) is None:
+            self._journal.count(StepKind.SLEEP, "run")
             note = json.dumps(f"until {moment.isoformat()}" if moment else f"for {span}")
             raise Suspended(self._journal.step(name, StepKind.SLEEP, note), span, moment)
         # A recorded sleep is over: the ledger wakes no job before the time (rule 12).
@@ -246,7 +251,7 @@ def batches_of(name: str, items: Iterable[T], size: int) -> Iterator[tuple[str, 
     """Go through batches, each with the name of its step."""
     check_batches(name, items, size)
     rest = iter(items)
-    for number in count(1):
+    for number in counting(1):
         if not (batch := list(islice(rest, size))):
             return
         yield f"{name} {number}", batch

@@ -15,7 +15,7 @@ from failsoft.job_engine.records.schedules import (
     TickOutcome,
 )
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.compiled import AnyConnection, AnyRow, read
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, now_us
@@ -25,7 +25,7 @@ from failsoft.ledger.schema.tables import schedules
 from failsoft.ledger.transitions import insert
 
 _ALL = select(*schedules.c).order_by(schedules.c.name)
-_NOW = select(now_us())
+_NOW = select(now_us().label("now"))
 _CONFIRM = (
     update(schedules)
     .where(schedules.c.name == bindparam("at_name"), schedules.c.spec == bindparam("at_spec"))
@@ -39,12 +39,12 @@ class SqlSchedules(SqlRole):
     def schedules(self) -> tuple[datetime, Sequence[ScheduleRecord]]:
         """Return the database's time and every schedule, by name."""
 
-        def work(connection: Connection) -> tuple[int, Sequence[AnyRow]]:
-            found = connection.execute(_ALL).all()
-            return connection.execute(_NOW).scalar_one(), found
+        def work(connection: AnyConnection) -> tuple[int, Sequence[AnyRow]]:
+            found = read(connection, _ALL)
+            return read(connection, _NOW)[0].now, found
 
-        read, found = self._database.read(work)
-        now = instant(read)
+        read_at, found = self._database.ask(work)
+        now = instant(read_at)
         return now, [rows.schedule_record(row, now) for row in found]
 
     def declare_schedule(self, seen: ScheduleRecord | None, new: ScheduleDeclaration) -> bool:
