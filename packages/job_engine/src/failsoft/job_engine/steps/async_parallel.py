@@ -21,6 +21,7 @@ from failsoft.job_engine.steps.base import ContextBase
 from failsoft.job_engine.steps.journal import refuse
 from failsoft.job_engine.steps.parallel import AT_ONCE, Branch, End
 from failsoft.job_engine.steps.runner import StepPolicy
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -44,8 +45,9 @@ class AsyncBranches(ContextBase):
         clock: Clock,
         *,
         limits: AttemptLimits = UNLIMITED,
+        trace: AttemptSpan = UNTRACED,
     ) -> None:
-        super().__init__(claim, ledger, lease, clock, limits=limits)
+        super().__init__(claim, ledger, lease, clock, limits=limits, trace=trace)
         self._on_loop = AsyncDriver(self._journal, lease, limits.give_up)
         self._under_way: str | None = None
 

@@ -32,6 +32,7 @@ from failsoft.job_engine.steps.progress import ProgressNote
 from failsoft.job_engine.steps.runner import JobCode, Protocol, StepPolicy, StepRunner
 from failsoft.job_engine.steps.tx import tx_timeout
 from failsoft.job_engine.steps.waits import WaitSteps
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan
 from failsoft.job_engine.values.annotations import is_async
 from failsoft.job_engine.values.codec import Result, result_of
 
@@ -73,6 +74,7 @@ class ContextBase:
         clock: Clock,
         *,
         limits: AttemptLimits = UNLIMITED,
+        trace: AttemptSpan = UNTRACED,
     ) -> None:
         self.job_id: str = claim.job_id
         self.attempt: int = claim.attempt
@@ -86,7 +88,7 @@ class ContextBase:
         self._lease = lease
         self._clock = clock
         self._limits = limits
-        self._journal = Journal(claim, ledger, lease, clock)
+        self._journal = Journal(claim, ledger, lease, clock, trace=trace)
         self._runner = StepRunner(self._journal, lease, clock)
         self._in_this_thread = Driver(self._journal, lease, limits.give_up)
         self._wait_steps = WaitSteps(self._journal)

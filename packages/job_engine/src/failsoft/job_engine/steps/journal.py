@@ -13,6 +13,7 @@ from failsoft.job_engine.errors import NonDeterministicJobError, StepError
 from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
 from failsoft.job_engine.records.waits import Wait
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan
 from failsoft.job_engine.validation import Expect
 
 #: A process that stood still this long between the ledger's answer and the step's first
@@ -33,13 +34,24 @@ def refusal(message: str) -> HoldRequested:
 
 
 _EXPECT = Expect(refusal)
+#: What says that a step was begun, and has no result.
+_BEGUN = frozenset({StepKind.INTENT, StepKind.WAIT})
 
 
 class Journal:
     """The steps of the job's code, and those that the ledger has recorded; they must not differ."""
 
-    def __init__(self, claim: Claim, ledger: AttemptLedger, lease: Lease, clock: Clock) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        ledger: AttemptLedger,
+        lease: Lease,
+        clock: Clock,
+        *,
+        trace: AttemptSpan = UNTRACED,
+    ) -> None:
         self._claim = claim
+        self._trace = trace
         self._ledger = ledger
         self._lease = lease
         self._clock = clock
@@ -88,6 +100,8 @@ class Journal:
         found = self._in_its_place(name, self.confirm(name))
         if found is not None and found.kind not in kinds:
             _mismatch(f"{' or '.join(sorted(kinds))} {name!r}", f"{found.kind} {found.name!r}")
+        if found is not None and found.kind not in _BEGUN:
+            self._trace.reused(found)
         return found
 
     def confirm(self, name: str) -> Sequence[StepRecord]:
@@ -115,12 +129,16 @@ class Journal:
         step = self.step(name, kind, result)
         self._ledger.record(self._claim, step)
         self._answered_at[name] = self._clock.steady()
+        if kind not in _BEGUN:
+            self._trace.recorded(step)
         return step
 
     def record_in(self, name: str, work: Callable[[Any], str]) -> StepRecord:
         """Do a step's work in the ledger's transaction that records it (rule 11)."""
         step = self.step(name, StepKind.RUN, "null")
-        return self._ledger.record_in(self._claim, step, work)
+        recorded = self._ledger.record_in(self._claim, step, work)
+        self._trace.recorded(recorded)
+        return recorded
 
     def receive(self, step: StepRecord, wait: Wait) -> StepRecord | None:
         """Record what a step waits for, if it is there."""
@@ -140,7 +158,8 @@ class Journal:
         self._elapsed.pop(name, None)
         self._begun[name] = self._clock.steady()
         try:
-            yield
+            with self._trace.step(name):
+                yield
         finally:
             self._elapsed[name] = self._clock.steady() - self._begun[name]
             self._open.remove(name)
