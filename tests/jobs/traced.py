@@ -5,9 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from pydantic import BaseModel
+from tenacity import wait_none
 
-from failsoft.job_engine import JobContext, QueueProfile, declare_queue, job
+from failsoft.job_engine import JobContext, QueueProfile, RetryPolicy, declare_queue, job
 from failsoft.telemetry import instrument
+from tests.otel.sentry_file import SENTRY, report_to
 from tests.otel.span_file import VARIABLE, provider_to
 from tests.servers.processes import wait_until
 
@@ -21,7 +23,10 @@ STEPS = ("reserve", "charge", "ship")
 FOR_EVER = 1000
 
 if VARIABLE in os.environ:
-    instrument(tracer_provider=provider_to(Path(os.environ[VARIABLE])))
+    provider = provider_to(Path(os.environ[VARIABLE]))
+    if SENTRY in os.environ:
+        report_to(Path(os.environ[SENTRY]), provider)
+    instrument(tracer_provider=provider)
 
 
 class Order(BaseModel):
@@ -35,10 +40,12 @@ class Order(BaseModel):
     gate: str = ""
 
 
-@job(name="traced", queue=QUEUE.name)
+@job(name="traced", queue=QUEUE.name, retry=RetryPolicy(max_attempts=2, wait=wait_none()))
 def fulfil(order: Order, ctx: JobContext) -> None:
-    """Carry out an order."""
+    """Carry out an order; the first attempt at one with a gate fails before its last step."""
     for step in STEPS:
+        if step == STEPS[-1] and order.gate and ctx.attempt == 1:
+            raise OSError("the shop is closed")
         ctx.run(step, take, order, step)
 
 

@@ -19,11 +19,9 @@ from opentelemetry.trace import (
 )
 
 from failsoft.dispatcher.dispatching.bulk import Many
-from failsoft.job_engine import job
 from failsoft.job_engine.definitions.links import Link
 from failsoft.job_engine.records.trace_context import MAX_BYTES, carrier_of, kept
 from failsoft.job_engine.tracing import UNTRACED, Untraced, use_tracer
-from failsoft.testing import MemoryEngine
 from tests.otel.conftest import Spans
 from tests.otel.reading import context, facts, link, links, parent
 from tests.unit.support.attempts import Mail
@@ -96,7 +94,10 @@ def test_an_offer_to_another_engine_is_an_event_of_the_dispatch(
         "to": "dramatiq",
         "reason": "unavailable",
     }
-    sent = [(facts(each)["messaging.system"], facts(each).get("error.type")) for each in spans.named("send")]
+    sent = [
+        (facts(each)["messaging.system"], facts(each).get("error.type"))
+        for each in spans.named("send")
+    ]
     assert sent == [("rq", "unavailable"), ("dramatiq", None)]
 
 
@@ -183,7 +184,9 @@ def test_a_trace_that_is_not_as_it_should_be_is_dropped_and_the_job_dispatched_a
     assert len(app.offered(app.rq)) == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"traceparent": 7}', '{"a": "b"}', "x" * 10_240])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "null", '{"traceparent": 7}', '{"a": "b"}', "x" * 10_240]
+)
 def test_a_trace_that_somebody_wrote_into_the_ledger_is_read_as_none(text: str) -> None:
     assert carrier_of(text) == {}
 

@@ -1,6 +1,6 @@
 """Traces of jobs that go on with another engine, on real servers and in real processes."""
 
-import signal
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from tests.deployments.deployment import PATIENCE, Deployment, Worker
 from tests.jobs.traced import ALONE, QUEUE, STEPS, Order, fulfil, fulfil_alone
 from tests.otel.conftest import Spans
 from tests.otel.reading import context
+from tests.otel.sentry_file import SENTRY, transactions
 from tests.otel.span_file import VARIABLE, read
 from tests.servers.processes import wait_until
 from tests.servers.valkey import Valkey
@@ -47,7 +48,9 @@ def attribute(span: Line, name: str) -> object:
 
 def links(span: Line) -> set[tuple[object, str]]:
     """Return what a span links to: why, and the id of the span."""
-    return {(each["attributes"]["failsoft.link"], each["context"]["span_id"]) for each in span["links"]}
+    return {
+        (each["attributes"]["failsoft.link"], each["context"]["span_id"]) for each in span["links"]
+    }
 
 
 def begin(deployment: Deployment, gate: Path) -> Worker:
@@ -59,22 +62,19 @@ def begin(deployment: Deployment, gate: Path) -> Worker:
 
 
 def test_a_job_whose_redis_is_killed_half_way_has_one_dispatch_two_attempts_and_each_step_once(
-    deployment: Deployment, spans: Spans, valkey: Valkey, gate: Path, tmp_path: Path
+    deployment: Deployment, spans: Spans, valkey: Valkey, gate: Path
 ) -> None:
-    rq = begin(deployment, gate)
+    begin(deployment, gate)
     valkey.kill()
-    rq.process.signal(signal.SIGTERM)
-    # It withdraws its heartbeat, and lets its attempts go on to their next step.
-    wait_until(lambda: rq.process.pid not in deployment.live_pids(), PATIENCE, "RQ's worker stops")
     gate.touch()
     deployment.wait_for_ends()
-    file = tmp_path / "spans"
+    file = Path(os.environ[VARIABLE])
     wait_until(lambda: len(ended(file, "process")) == 2, PATIENCE, "two attempts have ended")
 
     first, second = ended(file, "process")
     dispatch = f"0x{context(spans.one('dispatch')).span_id:016x}"
     assert [attribute(each, "engine") for each in (first, second)] == ["rq", "dramatiq"]
-    assert [attribute(each, "outcome") for each in (first, second)] == ["release", "succeed"]
+    assert [attribute(each, "outcome") for each in (first, second)] == ["retry", "succeed"]
     assert first["parent_id"] is second["parent_id"] is None
     assert links(first) == {("dispatch", dispatch)}
     assert links(second) == {("dispatch", dispatch), ("previous", first["context"]["span_id"])}
@@ -132,3 +132,19 @@ def test_lines_of_a_worker_name_the_trace_that_they_belong_to(
     (line,) = worker.logged("job.succeed")
     assert f"0x{line['trace_id']}" == process["context"]["trace_id"]
     assert f"0x{line['span_id']}" == process["context"]["span_id"]
+
+
+def test_sentry_has_one_transaction_of_each_attempt_beside_its_integrations(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SENTRY, str(tmp_path / "sentry"))
+    deployment.workers(QUEUE.name)
+    for engine in ("rq", "dramatiq"):
+        order = deployment.app.dispatcher.dispatch(fulfil, Order(), engines=(engine,))
+        deployment.handles.append(order)
+    deployment.wait_for_ends()
+    file = tmp_path / "sentry"
+    wait_until(lambda: len(transactions(file)) >= 2, PATIENCE, "two transactions are sent")
+
+    steps = [f"step {step}" for step in STEPS]
+    assert transactions(file) == [(f"process {QUEUE.name}", steps)] * 2

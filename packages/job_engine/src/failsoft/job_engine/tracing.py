@@ -17,16 +17,13 @@ from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.trace_context import kept
 
 
-
 class Span(Protocol):
-    """Something that takes time, and is not over yet.
-
-    Attributes:
-        carrier: Its trace as HTTP headers have it; empty where it is recorded nowhere.
-    """
+    """Something that takes time, and is not over yet."""
 
     @property
-    def carrier(self) -> Mapping[str, str]: ...
+    def carrier(self) -> Mapping[str, str]:
+        """Its trace as HTTP headers have it; empty where it is recorded nowhere."""
+        ...
 
     def note(self, **facts: object) -> None:
         """Add facts: texts, numbers or sequences of texts; None is no fact."""

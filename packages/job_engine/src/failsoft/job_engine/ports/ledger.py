@@ -150,14 +150,12 @@ class ReturnLedger(Protocol):
 
 
 class OfferLedger(Protocol):
-    """The ledger as the dispatcher, the rescuer and the scheduler need it.
-
-    Attributes:
-        system: The kind of its database, as OpenTelemetry names it: `sqlite`, `postgresql`.
-    """
+    """The ledger as the dispatcher, the rescuer and the scheduler need it."""
 
     @property
-    def system(self) -> str: ...
+    def system(self) -> str:
+        """The kind of its database, as OpenTelemetry names it: `sqlite`, `postgresql`."""
+        ...
 
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3).

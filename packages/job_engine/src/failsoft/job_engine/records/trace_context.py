@@ -42,7 +42,7 @@ def kept(carrier: Mapping[str, str]) -> str | None:
 
 
 def carrier_of(text: str | None) -> Mapping[str, str]:
-    """Read what the ledger keeps, as the carrier of `kept`; empty where that is not as it should be.
+    """Read what the ledger keeps, as the carrier of `kept`; empty where it is not as it should be.
 
     A job that does a trace's work again has `BACK` in the place of `PARENT`.
     """

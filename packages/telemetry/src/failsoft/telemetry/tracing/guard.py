@@ -13,6 +13,6 @@ def guarded(work: Callable[[], T]) -> T | None:
     """Return what `work` returns, None if it raises: samplers and processors are any code."""
     try:
         return work()
-    except Exception:
+    except Exception:  # noqa: BLE001 - see above
         _log.exception("a span could not be begun, ended or sent")
         return None

@@ -35,12 +35,11 @@ _LOST = frozenset({RECOVER.name, EXHAUST.name})
 
 def named(facts: Mapping[str, object]) -> dict[str, Value]:
     """Return facts as attributes of a span; what is None is left out."""
-    shown = {
+    return {
         NAMES.get(name) or f"failsoft.{name.replace('_', '.')}": _value(value)
         for name, value in facts.items()
         if value is not None
     }
-    return shown
 
 
 def _value(value: object) -> Value:
