@@ -14,13 +14,14 @@ from sentry_sdk.transport import Transport
 
 #: The variable that names the file.
 SENTRY = "_FAILSOFT_TEST_SENTRY"
+DSN = "https://key@sentry.invalid/1"
 
 
 class FileTransport(Transport):
     """Appends the name and the spans of each transaction."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
+        super().__init__({"dsn": DSN})
         self._path = path
 
     def capture_envelope(self, envelope: Envelope) -> None:
@@ -34,7 +35,7 @@ class FileTransport(Transport):
 def report_to(path: Path, provider: TracerProvider) -> None:
     """Send what is traced to Sentry, as a program would."""
     sentry_sdk.init(
-        dsn="https://key@sentry.invalid/1",
+        dsn=DSN,
         transport=FileTransport(path),
         instrumenter="otel",
         traces_sample_rate=1.0,

@@ -16,6 +16,8 @@ from opentelemetry.instrumentation.distro import DefaultDistro
 from opentelemetry.trace import format_trace_id
 
 from failsoft.job_engine.tracing import UNTRACED, tracer, use_tracer
+from failsoft.ledger.database.database import Database
+from failsoft.ledger.upgrade.run import upgrade
 from failsoft.telemetry import TraceFilter, add_trace_ids, instrument, patch_trace_ids
 from failsoft.telemetry.tracing.tracer import OtelTracer
 from failsoft.worker.configuration.settings import load_settings
@@ -55,7 +57,9 @@ def test_the_program_of_the_page_writes_the_spans_of_its_dispatch(tmp_path: Path
     (tmp_path / "orders.py").write_text(BLOCKS[0])
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     env = {"FAILSOFT_LEDGER_URL": url, "FAILSOFT_ENGINES": "ledger", "FAILSOFT_JOBS": "orders"}
-    run("-m", "failsoft.worker.cli", "ledger", "upgrade", cwd=tmp_path, **env)
+    database = Database(url)
+    upgrade(database)
+    database.close()
 
     shown = run("orders.py", cwd=tmp_path, **env)
 
