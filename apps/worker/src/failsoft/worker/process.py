@@ -53,6 +53,7 @@ from failsoft.worker.supervision.bridge import BridgeProcess
 from failsoft.worker.supervision.maintenance import MaintenanceProcess, maintenance_thread
 from failsoft.worker.supervision.namespace_guard import EVERY, NamespaceGuard
 from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE
+from failsoft.worker.tracing import flush_traces
 from failsoft.worker.wiring import KEEPERS, App, build, modules_of_children
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
@@ -242,6 +243,7 @@ class WorkerProcess:
         self._returns.stop()
         self._retire()
         self._app.dispatcher.flush()
+        flush_traces()
         flush_logs()
         self._emit("worker.stop")
 

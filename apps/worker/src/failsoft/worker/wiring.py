@@ -31,6 +31,7 @@ from failsoft.worker.engine_sites import LedgerOffers, build_engines, release_en
 from failsoft.worker.ledger_access import FEW, open_database, open_ledger
 from failsoft.worker.logs.output import log_event
 from failsoft.worker.processes.deaths import DeathNotices
+from failsoft.worker.tracing import trace_if_wanted
 
 __all__ = [
     "ALONE",
@@ -94,6 +95,7 @@ def build(
         LedgerSchemaError: If the ledger's schema is not this code's.
         LedgerUnavailableError: If the ledger does not answer.
     """
+    trace_if_wanted(settings)
     clock, measures = SystemClock(), measures or Measures()
     listener = measures.listening(listener)
     offers = LedgerOffers()

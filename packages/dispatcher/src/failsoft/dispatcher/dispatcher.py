@@ -37,9 +37,10 @@ from failsoft.job_engine.errors import LedgerError
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.groups import When
 from failsoft.job_engine.records.job import JobRecord
-from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.telemetry import Listener
+from failsoft.job_engine.tracing import Span, traced, tracer
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -106,10 +107,28 @@ class Dispatcher(Control):
         started = self._clock.steady()
         new = new_job(job, payload, options, self._clock, ids=self._ids)
         deadline = self._offerer.deadline(options.get("budget"))
-        if options.get("session") is not None:
-            return self._within.dispatch(job, new, options)
+        with tracer().dispatch(new.queue, new.name) as span:
+            new = traced(new, span)
+            if options.get("session") is not None:
+                handle = self._within.dispatch(job, new, options)
+            else:
+                handle = self._dispatch(job, new, options, deadline, span=span)
+                self._offerer.measure(queue_of(job, options), self._clock.steady() - started)
+            span.note(job_id=handle.id, disposition=handle.disposition)
+        return handle
+
+    def _dispatch(
+        self,
+        job: JobDefinition[P, R],
+        new: NewJob,
+        options: DispatchOptions,
+        deadline: Deadline,
+        *,
+        span: Span,
+    ) -> JobHandle[R]:
         queue = queue_of(job, options)
         route = self._recorder.route(new)
+        span.note(engines_order=route.order)
         settled = self._recorder.settle(job, new, route, options)
         self._recorder.emit(settled)
         if settled.disposition != "existing":
@@ -120,7 +139,6 @@ class Dispatcher(Control):
                 if options.get("confirm") == "pickup":
                     record = self._pickups.confirm(record, queue)
                 settled = replace(settled, record=record)
-        self._offerer.measure(queue, self._clock.steady() - started)
         return JobHandle(
             settled.record, job, self._ledger, self._clock, disposition=settled.disposition
         )
@@ -136,7 +154,10 @@ class Dispatcher(Control):
             # A dispatch whose caller is cancelled still ends as a whole.
             return await in_thread(lambda: self.dispatch(job, payload, **options))
         new = new_job(job, payload, options, self._clock, ids=self._ids)
-        return await self._within.dispatch_async(job, new, options)
+        with tracer().dispatch(new.queue, new.name) as span:
+            handle = await self._within.dispatch_async(job, traced(new, span), options)
+            span.note(job_id=handle.id, disposition=handle.disposition)
+        return handle
 
     def dispatch_many(
         self,

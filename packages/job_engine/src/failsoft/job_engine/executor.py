@@ -19,15 +19,23 @@ from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.definitions.surroundings import surrounded
-from failsoft.job_engine.errors import MissingHandlerError, UnknownJobError, is_trouble
+from failsoft.job_engine.errors import (
+    LedgerError,
+    MissingHandlerError,
+    UnknownJobError,
+    is_trouble,
+)
 from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.ports.ledger import AttemptLedger
+from failsoft.job_engine.ports.traces import TraceLedger
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Claim, Conclusion, HistoryEntry
-from failsoft.job_engine.records.states import RELEASE, RESUME, TRANSITIONS, JobState
+from failsoft.job_engine.records.states import RELEASE, RESUME, STOP, TRANSITIONS, JobState
+from failsoft.job_engine.records.trace_context import kept
 from failsoft.job_engine.steps.async_context import AsyncJobContext
 from failsoft.job_engine.steps.context import JobContext
 from failsoft.job_engine.telemetry import Event, Listener, ignore
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan, tracer
 
 AnyContext = JobContext | AsyncJobContext
 #: Takes over the end of an attempt that the ledger refuses to record.
@@ -39,7 +47,7 @@ _ENDS = frozenset(t.name for t in TRANSITIONS if t.ends_attempt) | {RESUME.name}
 logger: logging.Logger = logging.getLogger("failsoft.executor")
 
 
-class ExecutorLedger(AttemptLedger, Protocol):
+class ExecutorLedger(AttemptLedger, TraceLedger, Protocol):
     """The ledger as the executor needs it."""
 
     def events(self, job_id: str) -> Sequence[HistoryEntry]:
@@ -98,16 +106,33 @@ class Executor:
         return own_copy().run(self._run, claim, lease)
 
     def _run(self, claim: Claim, lease: Lease) -> JobState | None:
+        with tracer().attempt(claim) as span:
+            self._note_trace(claim, span)
+            return self._run_traced(claim, lease, span)
+
+    def _note_trace(self, claim: Claim, span: AttemptSpan) -> None:
+        """Leave the trace of this attempt for the next one, and link to the one before."""
+        context = kept(span.carrier)
+        if context is None:
+            return
+        try:
+            before = self._ledger.note_trace(claim, context)
+        except LedgerError:
+            # What is lost is a link.
+            return
+        if before is not None:
+            span.after(before)
+
+    def _run_traced(self, claim: Claim, lease: Lease, span: AttemptSpan) -> JobState | None:
         started = self._clock.steady()
         try:
-            conclusion = self._attempt(
-                claim, lease, RetryingLedger(self._ledger, lease, self._clock)
-            )
+            ledger = RetryingLedger(self._ledger, lease, self._clock)
+            conclusion = self._attempt(claim, lease, ledger, span)
         except Fenced:
-            self._listener(attempt_event("job.fenced", claim))
+            self._fenced(claim, span)
             return None
         except CutOff:
-            self._listener(attempt_event("job.fenced", claim, reason=outcome.LEDGER_AWAY))
+            self._fenced(claim, span, reason=outcome.LEDGER_AWAY)
             return None
         except LedgerRefused as refused:
             conclusion = self._refused(claim, refused.cause)
@@ -116,14 +141,24 @@ class Executor:
             lease.end_fork(error)
             conclusion = self._refused(claim, _as_error(error))
         lease.end_fork()
-        return self._record(claim, conclusion, lease, started)
+        return self._record(claim, conclusion, lease, started, span=span)
 
     def conclude(self, claim: Claim, conclusion: Conclusion, lease: Lease) -> JobState | None:
         """Record the end of an attempt that ran, and ended, somewhere else."""
-        return self._record(claim, conclusion, lease, None)
+        return self._record(claim, conclusion, lease)
+
+    def _fenced(self, claim: Claim, span: AttemptSpan, **detail: object) -> None:
+        span.concluded("fenced")
+        self._listener(attempt_event("job.fenced", claim, **detail))
 
     def _record(
-        self, claim: Claim, conclusion: Conclusion, lease: Lease, started: float | None
+        self,
+        claim: Claim,
+        conclusion: Conclusion,
+        lease: Lease,
+        started: float | None = None,
+        *,
+        span: AttemptSpan = UNTRACED,
     ) -> JobState | None:
         lease.end()
         ledger = RetryingLedger(self._ledger, lease, self._clock)
@@ -134,11 +169,15 @@ class Executor:
                 conclusion = self._refused(claim, refused.cause)
                 state = ledger.conclude(claim, conclusion)
         except Fenced:
-            self._listener(attempt_event("job.fenced", claim))
+            self._fenced(claim, span)
             return None
         except LedgerRefused:
+            span.concluded("unrecorded")
             self._unrecorded(claim, conclusion)
             return None
+        # A cancel that was requested meanwhile won (I9).
+        ended = STOP if state is JobState.CANCELLED else conclusion.transition
+        span.concluded(ended.name, conclusion.error)
         elapsed = None if started is None else self._clock.steady() - started
         self._listener(concluded_event(claim, conclusion, state, elapsed))
         return state
@@ -165,7 +204,9 @@ class Executor:
                 break
         return count
 
-    def _attempt(self, claim: Claim, lease: Lease, ledger: AttemptLedger) -> Conclusion:
+    def _attempt(
+        self, claim: Claim, lease: Lease, ledger: AttemptLedger, span: AttemptSpan
+    ) -> Conclusion:
         try:
             definition = self._catalogue.get(claim.name)
         except UnknownJobError:
@@ -176,7 +217,7 @@ class Executor:
         limits = AttemptLimits(definition.timeout_on(claim.queue), give_up)
         kind = AsyncJobContext if definition.is_async else JobContext
         steps = self._measures.steps_of(claim.name)
-        ctx = kind(claim, ledger, lease, self._clock, limits=limits, count=steps)
+        ctx = kind(claim, ledger, lease, self._clock, limits=limits, count=steps, trace=span)
         try:
             conclusion = self._call(definition, claim, ctx, lease)
             ctx.flush()

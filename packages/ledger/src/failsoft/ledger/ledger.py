@@ -22,6 +22,7 @@ from failsoft.ledger.roles.reader import SqlReader
 from failsoft.ledger.roles.resolutions import SqlControl
 from failsoft.ledger.roles.retries import SqlManualRetries
 from failsoft.ledger.roles.routes import SqlRoutes
+from failsoft.ledger.roles.traces import SqlTraces
 from failsoft.ledger.roles.waits import SqlWaits
 from failsoft.ledger.upkeep.clock_repair import SqlMending
 from failsoft.ledger.upkeep.expiry import SqlExpiry
@@ -55,6 +56,7 @@ class SqlLedger(
     SqlKeys,
     SqlOutbox,
     SqlMeasures,
+    SqlTraces,
     SqlActivity,
     SqlJobStories,
     SqlBulkActions,

@@ -164,6 +164,7 @@ class Settings(SettingsFromFiles):
         ramp: How long its share of offers then takes to grow to all.
         log_format: `console` for a terminal, `json` for programs, `auto` by standard error.
         log_level: The lowest level that is logged.
+        otel: Whether this process is traced by OpenTelemetry (docs/how-to/traces.md).
         webhook_secrets: Signing secrets by name, as a JSON object.
         webhook_allow_private: Whether webhooks may go to private addresses.
         webhook_timeout: How long a webhook's receiver may take.
@@ -221,6 +222,7 @@ class Settings(SettingsFromFiles):
     ramp: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(seconds=10)
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    otel: bool = False
     webhook_secrets: Secrets = Field(default={}, repr=False)
     webhook_allow_private: bool = False
     webhook_timeout: Duration = timedelta(seconds=15)

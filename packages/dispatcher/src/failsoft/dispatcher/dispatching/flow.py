@@ -30,6 +30,7 @@ from failsoft.job_engine.records.groups import WHOLE, GroupRecord, GroupResult, 
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.tracing import traced, tracer
 from failsoft.job_engine.validation import Expect
 
 #: The longest chain.
@@ -63,11 +64,15 @@ class Flow:
         check_links(links)
         _expect(0 < len(links) <= MAX_CHAIN, f"a chain of 1 to {MAX_CHAIN} jobs", len(links))
         _expect(links[0].result_field is None, "no result_field in the first job", "one")
-        jobs = self._chained(links, self._flow_id(chain_id, links[0]))
+        own_id = self._flow_id(chain_id, links[0])
+        jobs = self._chained(links, own_id)
         if chain_id is None:
             jobs = [job if link.job_id else _unnamed(job) for job, link in _pairs(jobs, links)]
         self._check_engines(jobs)
-        records, created = self._record_chain(jobs, self._route(jobs[0]), links[0])
+        with tracer().dispatch(jobs[0].queue, jobs[0].name) as span:
+            span.note(batch_count=len(jobs), conversation_id=own_id)
+            jobs = [traced(job, span) for job in jobs]
+            records, created = self._record_chain(jobs, self._route(jobs[0]), links[0])
         handles = [self._handle(*pair) for pair in zip(records, links, strict=True)]
         return ChainHandle(handles, self._clock, created=created)
 
@@ -96,12 +101,22 @@ class Flow:
         if last is not None and waiting is not None:
             field = last.result_field
             group = replace(group, completion_id=waiting.id, completion_field=field)
-        for chunk, is_last in _chunks(jobs):
-            self._ledger.record_group(replace(group, sealed=is_last), waiting, chunk)
+        self._record_group(group, waiting, jobs)
         handle = None
         if last is not None and waiting is not None:
             handle = self._handle(self._ledger.get(waiting.id), last)
         return GroupHandle(own_id, self._ledger, self._clock, completion=handle)
+
+    def _record_group(
+        self, group: GroupRecord, waiting: NewJob | None, jobs: Sequence[NewJob]
+    ) -> None:
+        with tracer().dispatch(jobs[0].queue, jobs[0].name) as span:
+            span.note(batch_count=len(jobs), conversation_id=group.id)
+            last = None if waiting is None else traced(waiting, span)
+            for chunk, is_last in _chunks(jobs):
+                some = [traced(job, span) for job in chunk]
+                with tracer().record(self._ledger.system):
+                    self._ledger.record_group(replace(group, sealed=is_last), last, some)
 
     def _chained(self, links: Sequence[AnyLink[Any]], chain_id: str) -> list[NewJob]:
         ids = [each.job_id or f"{chain_id}-{n}" for n, each in enumerate(links)]
@@ -162,7 +177,8 @@ class Flow:
         plan = None
         if route.order and not jobs[0].limits:
             plan = OfferPlan(route.order[0], queue.pickup, route.by_rule)
-        found, created = self._ledger.record_chain(jobs, plan)
+        with tracer().record(self._ledger.system):
+            found, created = self._ledger.record_chain(jobs, plan)
         records = list(found)
         if not created:
             _accept_existing(jobs, records)

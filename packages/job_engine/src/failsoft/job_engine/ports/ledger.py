@@ -23,6 +23,7 @@ from failsoft.job_engine.ports.measures import Batch, MeasureLedger
 from failsoft.job_engine.ports.offered import OfferedLedger
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.ports.routes import RouteLedger
+from failsoft.job_engine.ports.traces import TraceLedger
 from failsoft.job_engine.ports.transactional import TransactionalLedger
 from failsoft.job_engine.ports.waits import WaitLedger
 from failsoft.job_engine.records.error_record import ErrorRecord
@@ -150,6 +151,11 @@ class ReturnLedger(Protocol):
 
 class OfferLedger(Protocol):
     """The ledger as the dispatcher, the rescuer and the scheduler need it."""
+
+    @property
+    def system(self) -> str:
+        """The kind of its database, as OpenTelemetry names it: `sqlite`, `postgresql`."""
+        ...
 
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3).
@@ -365,6 +371,7 @@ class Ledger(
     ScheduleLedger,
     FlowLedger,
     MeasureLedger,
+    TraceLedger,
     ConsoleLedger,
     Protocol,
 ):

@@ -109,6 +109,7 @@ def failure_job(hook: OnFailureJob, failed: JobRecord) -> NewJob:
         version=hook.version,
         follow_ups=FollowUps(on_failure=hook.on_failure).text,
         limits=limits_of(hook.name, failure, hook.concurrency, hook.rate_limit),
+        trace_context=failed.trace_context,
     )
 
 

@@ -21,6 +21,7 @@ from failsoft.job_engine.steps.base import ContextBase
 from failsoft.job_engine.steps.journal import CountStep, count_nothing, refuse
 from failsoft.job_engine.steps.parallel import AT_ONCE, Branch, End
 from failsoft.job_engine.steps.runner import StepPolicy
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -45,8 +46,9 @@ class AsyncBranches(ContextBase):
         *,
         limits: AttemptLimits = UNLIMITED,
         count: CountStep = count_nothing,
+        trace: AttemptSpan = UNTRACED,
     ) -> None:
-        super().__init__(claim, ledger, lease, clock, limits=limits, count=count)
+        super().__init__(claim, ledger, lease, clock, limits=limits, count=count, trace=trace)
         self._on_loop = AsyncDriver(self._journal, lease, limits.give_up)
         self._under_way: str | None = None
 

@@ -33,6 +33,7 @@ from failsoft.job_engine.steps.progress import ProgressNote
 from failsoft.job_engine.steps.runner import JobCode, Protocol, StepPolicy, StepRunner
 from failsoft.job_engine.steps.tx import tx_timeout
 from failsoft.job_engine.steps.waits import WaitSteps
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan
 from failsoft.job_engine.values.annotations import is_async
 from failsoft.job_engine.values.codec import Result, result_of
 
@@ -75,6 +76,7 @@ class ContextBase:
         *,
         limits: AttemptLimits = UNLIMITED,
         count: CountStep = count_nothing,
+        trace: AttemptSpan = UNTRACED,
     ) -> None:
         self.job_id: str = claim.job_id
         self.attempt: int = claim.attempt
@@ -88,7 +90,7 @@ class ContextBase:
         self._lease = lease
         self._clock = clock
         self._limits = limits
-        self._journal = Journal(claim, ledger, lease, clock, count=count)
+        self._journal = Journal(claim, ledger, lease, clock, count=count, trace=trace)
         self._runner = StepRunner(self._journal, lease, clock)
         self._in_this_thread = Driver(self._journal, lease, limits.give_up)
         self._wait_steps = WaitSteps(self._journal)

@@ -13,6 +13,7 @@ from failsoft.job_engine.errors import NonDeterministicJobError, StepError
 from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
 from failsoft.job_engine.records.waits import Wait
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan
 from failsoft.job_engine.validation import Expect
 
 #: A process that stood still this long between the ledger's answer and the step's first
@@ -62,9 +63,11 @@ class Journal:
         clock: Clock,
         *,
         count: CountStep = count_nothing,
+        trace: AttemptSpan = UNTRACED,
     ) -> None:
         self.count: CountStep = count
         self._claim = claim
+        self._trace = trace
         self._ledger = ledger
         self._lease = lease
         self._clock = clock
@@ -115,6 +118,7 @@ class Journal:
             _mismatch(f"{' or '.join(sorted(kinds))} {name!r}", f"{found.kind} {found.name!r}")
         if found is not None and found.kind not in _BEGUN:
             self.count(found.kind, "reused")
+            self._trace.reused(found)
         return found
 
     def confirm(self, name: str) -> Sequence[StepRecord]:
@@ -144,6 +148,7 @@ class Journal:
         self._answered_at[name] = self._clock.steady()
         if kind not in _BEGUN:
             self.count(kind, "run")
+            self._trace.recorded(step)
         return step
 
     def record_in(self, name: str, work: Callable[[Any], str]) -> StepRecord:
@@ -151,6 +156,7 @@ class Journal:
         step = self.step(name, StepKind.RUN, "null")
         recorded = self._ledger.record_in(self._claim, step, work)
         self.count(StepKind.RUN, "run")
+        self._trace.recorded(recorded)
         return recorded
 
     def receive(self, step: StepRecord, wait: Wait) -> StepRecord | None:
@@ -174,7 +180,8 @@ class Journal:
         self._elapsed.pop(name, None)
         self._begun[name] = self._clock.steady()
         try:
-            yield
+            with self._trace.step(name):
+                yield
         finally:
             self._elapsed[name] = self._clock.steady() - self._begun[name]
             self._open.remove(name)

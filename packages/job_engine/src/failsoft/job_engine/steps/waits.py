@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -76,6 +77,7 @@ class WaitSteps:
             )
         # A job that goes on with another's work goes on with the job that one invoked.
         child = child_job(f"{claim.idempotency_root or claim.job_id}:{name}", definition, payload)
+        child = replace(child, trace_context=claim.trace_context)
         return self._meet(name, Wait(end_topic(child.id), None, child.id), child)
 
     def _meet(self, name: str, wait: Wait, child: NewJob | None) -> dict[str, Any]:

@@ -111,6 +111,8 @@ attempts: Table = Table(
     Column("outcome", String(16)),
     # What it ended with; the newest one stands with the job, too.
     Column("error", Text),
+    # Its trace, as `trace_context` of its job: the attempt after it links to it.
+    Column("trace_context", Text),
     **CLUSTERED,
 )
 

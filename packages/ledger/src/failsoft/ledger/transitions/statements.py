@@ -47,7 +47,7 @@ _CLAIMED = tuple(
     for n in (
         *("id", "name", "queue", "engine", "state", "epoch", "events", "claim_id", "payload"),
         *("claims", "errors", "crashes", "releases", "lease_us", "depth"),
-        *("idempotency_root", "version", "created_at", "lease_until"),
+        *("idempotency_root", "version", "created_at", "lease_until", "trace_context"),
         *LIMIT_COLUMNS,
     )
 )
@@ -106,6 +106,7 @@ def insert_job(
         values |= {"state": JobState.SCHEDULED, "epoch": 0, "run_at": run_at}
     given: tuple[str, ...] = ("id", "name", "queue", "payload", "payload_sha", "idempotency_key")
     given += ("priority", "engines", "tags", "follow_ups", "waits_for", "version")
+    given += ("trace_context",)
     given += ("engine",) if offered else ()
     values |= {name: bindparam(name, type_=jobs.c[name].type) for name in given}
     values["history"] = packed_events.FIRST

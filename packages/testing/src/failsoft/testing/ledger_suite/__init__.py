@@ -21,6 +21,7 @@ from failsoft.testing.ledger_suite.attempts.offers import OfferPromises
 from failsoft.testing.ledger_suite.attempts.rescue import RescuePromises
 from failsoft.testing.ledger_suite.attempts.steps import StepPromises
 from failsoft.testing.ledger_suite.attempts.terminal_states import TerminalStatePromises
+from failsoft.testing.ledger_suite.attempts.traces import TracePromises
 from failsoft.testing.ledger_suite.console.activity import ActivityPromises
 from failsoft.testing.ledger_suite.console.bulks import BulkPromises
 from failsoft.testing.ledger_suite.console.lists import JobListPromises
@@ -94,6 +95,7 @@ class LedgerSuite(
     GroupPromises,
     MeasurePromises,
     FigurePromises,
+    TracePromises,
     RacePromises,
 ):
     """Every promise that a ledger makes."""
