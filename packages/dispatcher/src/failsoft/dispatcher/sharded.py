@@ -108,6 +108,14 @@ class ShardedDispatcher(Dispatcher):
         dispatcher = await in_thread(lambda: self.of_shard(shard))
         return await dispatcher.dispatch_async(job, payload, **options)
 
+    def expect_session(self, session: object, *, shard: str | None = None) -> None:
+        """Do as `Dispatcher.expect_session`, for the ledger of a shard."""
+        self.of_shard(shard).expect_session(session, shard=shard)
+
+    def has_workers(self, queue: str) -> bool:
+        """Return whether live workers serve a queue of every ledger."""
+        return all(self.ledger(name).has_workers(queue) for name in self.ledgers)
+
     def dispatch_many(
         self,
         job: JobDefinition[P, R],

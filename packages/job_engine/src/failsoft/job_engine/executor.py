@@ -163,7 +163,7 @@ class Executor:
 
     def _attempt(self, claim: Claim, lease: Lease, ledger: AttemptLedger) -> Conclusion:
         try:
-            definition = self._catalogue.get(claim.name)
+            definition = self._catalogue.of(claim)
         except UnknownJobError:
             return outcome.unknown(claim)
         if claim.version > definition.version:
