@@ -17,16 +17,17 @@ Dispatching:
     `dispatch_job`, `dispatch_job_async`, `dispatch_many` (`DispatchRequest`, `Many`,
     `DispatchOutcome`), `dispatch_chain` and `dispatch_group` (of `Link`s), with
     `DispatchOptions`; `session=` puts a dispatch into the caller's transaction, which a
-    `BorrowedConnection` has where there is no SQLAlchemy. `send_event` wakes jobs that wait. All use the `default_dispatcher`, which `use_dispatcher` replaces and
-    `opened_dispatcher` returns if it is in use; a
-    `Dispatcher` also pauses, retries, and holds the `Schedules`; a `ShardedDispatcher` does so over
-    several ledgers. The methods of an `AsyncDispatcher` are awaited.
+    `BorrowedConnection` has where there is no SQLAlchemy. `send_event` wakes jobs that wait. All
+    use the `default_dispatcher`, which `use_dispatcher` replaces and `opened_dispatcher` returns
+    if it is in use; a `Dispatcher` also pauses, retries, and holds the `Schedules`; a
+    `ShardedDispatcher` does so over several ledgers. The methods of an `AsyncDispatcher` are
+    awaited.
 
 What became of it:
     `JobHandle`, `AsyncJobHandle`, `ChainHandle`, `GroupHandle`. They return a `JobState`, a
     `JobRecord`, `Progress`, a `CancelOutcome`, each `DispatchTry` and `AttemptRecord`, a
-    `LimitUse`, a `Pause`, a `GroupRecord`; retrying many a `RetryReport`, schedules a `ScheduleRecord`. `JobFailure` and
-    `GroupResult` are the payloads of jobs that follow others.
+    `LimitUse`, a `Pause`, a `GroupRecord`; retrying many a `RetryReport`, schedules a
+    `ScheduleRecord`. `JobFailure` and `GroupResult` are the payloads of jobs that follow others.
 
 Errors:
     Every class of `failsoft.job_engine.errors`, whose docstring shows the tree. All are

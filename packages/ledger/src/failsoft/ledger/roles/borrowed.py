@@ -43,7 +43,7 @@ class BorrowedTransaction:
 
     def when_over(self, then: Callable[[bool], None]) -> None:
         """Call this once when the transaction has committed."""
-        self._borrowed.after_commit(partial(then, True))  # noqa: FBT003 - it is over
+        self._borrowed.after_commit(partial(then, True))
 
 
 class Loans:
@@ -52,9 +52,7 @@ class Loans:
     def __init__(self, url: str, **options: Any) -> None:
         self._lent: ContextVar[Any] = ContextVar("lent")
         # No isolation level: SQLAlchemy would set it in the middle of the transaction.
-        self._engine = create_engine(
-            url, creator=lambda: self._lent.get(), poolclass=NullPool, **options
-        )
+        self._engine = create_engine(url, creator=self._lent.get, poolclass=NullPool, **options)
 
     @classmethod
     def of(cls, *, is_sqlite: bool) -> "Loans":
