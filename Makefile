@@ -26,7 +26,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale vendor test-browser
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale vendor test-browser test-django
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ test-browser: setup  ## Use the console as people do, in Chromium: keys, no Java
 	@command -v chromium >/dev/null || apt-get install --yes --no-install-recommends chromium
 	@$(UV) run --quiet --locked --isolated --all-packages --all-extras --group browser \
 		--python $(PYTHON) pytest -m long tests/browser $(ARGS)
+
+test-django: setup  ## Run the tests of Django's with its newest release, its own tests of tasks among them (PYTHON=python3.12)
+	@$(UV) run --quiet --locked --isolated --all-packages --all-extras --python $(PYTHON) \
+		pytest -m "long or not long" tests/contrib/django $(ARGS)
 
 vendor: setup  ## Take the console's files of others from their npm packages, by their digests
 	@$(RUN) python -m tests.console.vendor

@@ -48,7 +48,7 @@ def databases_of(url: str) -> dict[str, dict[str, object]]:
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The URL of a ledger that the tests of a module share: to upgrade one takes longer than one."""
+    """The URL of a ledger that the tests of a module share."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path_factory.mktemp('django') / 'ledger.db'}"
         return

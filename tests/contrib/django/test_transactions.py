@@ -159,9 +159,10 @@ def test_immediate_is_recorded_whatever_becomes_of_the_transaction(app: App) -> 
 def test_a_broken_transaction_takes_no_job(app: App) -> None:
     before = app.ledger.counts()
 
-    with pytest.raises(TransactionManagementError), transaction.atomic():
+    with transaction.atomic():
         transaction.set_rollback(True)
-        tasks.add.enqueue(1)
+        with pytest.raises(TransactionManagementError):
+            tasks.add.enqueue(1)
 
     assert app.ledger.counts() == before
 
@@ -183,9 +184,11 @@ def test_sqlite_without_immediate_transactions_is_refused(app: App) -> None:
     connection.close()
     connection.settings_dict["OPTIONS"].pop("transaction_mode")
 
-    with pytest.raises(OptionInvalidError, match='"transaction_mode": "IMMEDIATE"'):
-        with transaction.atomic():
-            tasks.joined.enqueue(1)
+    with (
+        pytest.raises(OptionInvalidError, match='"transaction_mode": "IMMEDIATE"'),
+        transaction.atomic(),
+    ):
+        tasks.joined.enqueue(1)
 
 
 def test_sqlite_that_does_not_wait_for_the_disk_is_refused(app: App) -> None:

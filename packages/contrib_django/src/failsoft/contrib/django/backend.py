@@ -1,6 +1,6 @@
 """The backend of Django Tasks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -70,7 +70,9 @@ class FailsoftBackend(BaseTaskBackend):
             if iscoroutinefunction(task.func):
                 raise InvalidTask("expected a plain function with steps=True, got a coroutine's")
 
-    def enqueue(self, task: AnyTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> AnyResult:
+    def enqueue(  # type: ignore[override]  # whose types are of one task
+        self, task: AnyTask, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> AnyResult:
         """Record a task as a job, and offer it once it is committed.
 
         Raises:
@@ -135,6 +137,6 @@ class FailsoftBackend(BaseTaskBackend):
             raise TaskResultDoesNotExist(result_id)
         return result_of(job, handle.attempts())
 
-    def check(self, **kwargs: Any) -> Iterable[CheckMessage]:
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
         """Check the settings of the backend; nothing is connected."""
-        yield from checks.of_backend(self.alias, self.queues, self.failsoft_options)
+        return list(checks.of_backend(self.alias, self.queues, self.failsoft_options))

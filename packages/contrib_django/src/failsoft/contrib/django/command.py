@@ -22,7 +22,7 @@ class ProgramCommand(BaseCommand):
         before: What stands before them.
     """
 
-    requires_system_checks: ClassVar[Sequence[str]] = []
+    requires_system_checks = ()
     before: ClassVar[tuple[str, ...]] = ()
 
     def run_from_argv(self, argv: list[str]) -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "AnyTask",
     "BaseTaskBackend",
     "InvalidTask",
+    "Task",
     "TaskError",
     "TaskResultDoesNotExist",
     "TaskResultStatus",

@@ -7,12 +7,12 @@ from django.utils.module_loading import import_string
 from pydantic import BaseModel, JsonValue
 
 from failsoft.api import JobDefinition, MissingHandlerError, NonRetryableError
-from failsoft.contrib.django.compat import AnyTask
+from failsoft.contrib.django.compat import AnyTask, Task
 from failsoft.contrib.django.options import ONCE
 from failsoft.job_engine.policies.queue import queue_profile
 
 
-class TaskCall(BaseModel):
+class TaskCall(BaseModel):  # type: ignore[no-redef]  # pydantic's plug-in has a `kwargs`, too
     """A task and what it is called with.
 
     Attributes:
@@ -51,6 +51,6 @@ def task_of(call: TaskCall) -> AnyTask:
         raise MissingHandlerError(
             f"expected a task at {call.path}, got {error}; deploy the code that has it"
         ) from error
-    if not isinstance(found, AnyTask):
+    if not isinstance(found, Task):
         raise RefusedTaskError(f"expected a task at {call.path}, got a {type(found).__name__}")
     return found if found.backend == call.backend else found.using(backend=call.backend)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from failsoft.api import RetryPolicy, Unique
-from failsoft.contrib.django.compat import AnyTask
+from failsoft.contrib.django.compat import AnyTask, Task
 from failsoft.contrib.django.options import Mode
 
 
@@ -43,7 +43,7 @@ class FailsoftTask(AnyTask):
         """Return a task as one of Failsoft's: itself, unless another backend's `@task` made it."""
         if isinstance(task, FailsoftTask):
             return task
-        return cls(**{field.name: getattr(task, field.name) for field in fields(AnyTask)})
+        return cls(**{field.name: getattr(task, field.name) for field in fields(Task)})
 
     def using(self, *, using: str | None = None, **changes: Any) -> Self:
         """Return a task with other attributes; None leaves one as it is.
@@ -57,4 +57,4 @@ class FailsoftTask(AnyTask):
             InvalidTask: The task would not be one that its backend can run.
         """
         given = {name: value for name, value in changes.items() if value is not None}
-        return replace(self, **given, **({} if using is None else {"database": using}))
+        return replace(self, **(given if using is None else {**given, "database": using}))

@@ -146,6 +146,6 @@ def _dispatch_after_commit(
     return job_id
 
 
-def _after_commit(connection: BaseDatabaseWrapper, then: Callable[[], None]) -> object:
+def _after_commit(connection: BaseDatabaseWrapper, then: Callable[[], None]) -> None:
     # Robust: what is not offered now is offered by a rescuer, and other hooks go on.
-    return transaction.on_commit(then, using=connection.alias, robust=True)
+    transaction.on_commit(then, using=connection.alias, robust=True)
