@@ -78,7 +78,7 @@ test-browser: setup  ## Use the console as people do, in Chromium: keys, no Java
 
 test-django: setup  ## Run the tests of Django's with its newest release, its own tests of tasks among them (PYTHON=python3.12)
 	@$(UV) run --quiet --locked --isolated --all-packages --all-extras --python $(PYTHON) \
-		pytest -m "long or not long" tests/contrib/django $(ARGS)
+		pytest -m "long or not long" $(or $(ARGS),tests/contrib/django)
 
 vendor: setup  ## Take the console's files of others from their npm packages, by their digests
 	@$(RUN) python -m tests.console.vendor

@@ -5,7 +5,7 @@ from functools import cache
 from io import BytesIO
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from starlette.requests import Request
 
 from failsoft.console import Actor, Permission, console_wsgi
@@ -24,7 +24,7 @@ _USER = "failsoft.django.user"
 Environ = dict[str, Any]
 
 
-def console(request: HttpRequest, path: str = "") -> HttpResponseBase:
+def console(request: HttpRequest, path: str = "") -> HttpResponse:
     """Answer with a page of the console.
 
     Args:
@@ -32,10 +32,10 @@ def console(request: HttpRequest, path: str = "") -> HttpResponseBase:
         path: What of its path is the console's.
     """
     answer = _Answer()
-    chunks = _application()(_environ(request, path), answer.start)
-    response = StreamingHttpResponse(chunks, status=answer.status, reason=answer.reason)
-    for name in ("Content-Type",):
-        del response[name]
+    # Whole: its pages are small, and none goes on for ever where they cannot be sent news.
+    body = b"".join(_application()(_environ(request, path), answer.start))
+    response = HttpResponse(body, status=answer.status, reason=answer.reason)
+    del response["Content-Type"]
     for name, value in answer.headers:
         if name.lower() != "transfer-encoding":
             response[name] = value
