@@ -20,7 +20,9 @@ HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 QUEUES = 3
 PAGES = [HOW_TO / f"{name}.md" for name in ("fastapi", "flask", "django", "notebooks")]
 
-_FILE = re.compile(r"^```\w+\n(?:# |%%writefile )([\w/]+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(
+    r"^```\w+\n(?:# |%%writefile )([\w/]+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 _REQUEST = re.compile(r"^\| `(\w+) (\S+)` \| (\d+) `(.*)` \|$", re.MULTILINE)
 _CELL = re.compile(
     r"^```python\n(?!# \w+\.py)(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL

@@ -93,7 +93,7 @@ def test_an_action_needs_its_permission_and_the_consoles_own_page(app: App) -> N
     assert app.ledger.get(job_id).state.value == "offered"
     assert cancel(actor, "same-origin") in {200, 303}
     assert app.ledger.get(job_id).state.value == "cancelled"
-    assert app.ledger.events(job_id)[-1].actor == "ada"
+    assert app.ledger.events(job_id)[-1].actor == "ada (console)"
 
 
 def test_what_a_user_may() -> None:

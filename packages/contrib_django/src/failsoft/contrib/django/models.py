@@ -23,19 +23,21 @@ class Job(models.Model):
     name = models.CharField(max_length=128)
     queue = models.CharField(max_length=64)
     state = models.CharField(max_length=16)
-    engine = models.CharField(max_length=64, null=True)
+    engine = models.CharField(max_length=64, null=True)  # noqa: DJ001 - the ledger's
     priority = models.IntegerField()
     tags = models.TextField()
     claims = models.IntegerField("attempts")
     errors = models.IntegerField()
     handoffs = models.IntegerField("hand-overs")
-    error = models.TextField(null=True)
+    error = models.TextField(null=True)  # noqa: DJ001 - the ledger's
     created_at = MomentField()
     run_at = MomentField(null=True)
     started_at = MomentField(null=True)
     finished_at = MomentField(null=True)
 
     class Meta:
+        """Read-only: the ledger's own tables."""
+
         managed = False
         db_table = "failsoft_jobs"
         default_permissions: ClassVar[tuple[str, ...]] = ("view",)
@@ -53,6 +55,8 @@ class DeadLetter(Job):
     """A job that has failed, or is held until a person decides."""
 
     class Meta:
+        """The same rows."""
+
         proxy = True
         default_permissions: ClassVar[tuple[str, ...]] = ("view",)
         verbose_name = "dead letter"
@@ -68,10 +72,12 @@ class Attempt(models.Model):
     worker = models.CharField(max_length=64)
     started_at = MomentField()
     ended_at = MomentField(null=True)
-    outcome = models.CharField(max_length=16, null=True)
-    error = models.TextField(null=True)
+    outcome = models.CharField(max_length=16, null=True)  # noqa: DJ001 - the ledger's
+    error = models.TextField(null=True)  # noqa: DJ001 - the ledger's
 
     class Meta:
+        """Read-only: the ledger's own tables."""
+
         managed = False
         db_table = "failsoft_attempts"
         default_permissions: ClassVar[tuple[str, ...]] = ("view",)
@@ -95,6 +101,8 @@ class Worker(models.Model):
     live_until = MomentField()
 
     class Meta:
+        """Read-only: the ledger's own tables."""
+
         managed = False
         db_table = "failsoft_workers"
         default_permissions: ClassVar[tuple[str, ...]] = ("view",)
