@@ -1,4 +1,4 @@
-"""Django's own tests of its tasks: from the sdist of the release that is installed, kept in .tools."""
+"""Django's own tests of its tasks, from the sdist of the release that is installed."""
 
 import subprocess
 import tarfile

@@ -3,6 +3,7 @@
 import sys
 import unittest
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import django
@@ -40,10 +41,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def theirs() -> Iterator[Any]:
     sys.path.insert(0, str(own_tests()))
-    import tasks.test_custom_backend
-    import tasks.test_tasks
-
-    yield tasks
+    modules = ("tasks", "tasks.test_custom_backend", "tasks.test_tasks")
+    first, *_ = [import_module(name) for name in modules]
+    yield first
     sys.path.pop(0)
 
 
