@@ -1,7 +1,7 @@
 """The admin: jobs, attempts, dead letters and workers, where the ledger is in Django's database."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db import connections, router, transaction
@@ -21,7 +21,7 @@ Answer = HttpResponseBase | None
 _LONGEST_ACTOR = 80
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in stubs only
     """Shows rows of the ledger, which only the ledger writes."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -54,7 +54,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             return False
 
 
-class AttemptInline(admin.TabularInline):
+class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]  # as above
     """The attempts of a job: each engine that it was on."""
 
     model = Attempt
@@ -72,16 +72,17 @@ class AttemptInline(admin.TabularInline):
 class JobAdmin(ReadOnlyAdmin):
     """Jobs, and what people do about them."""
 
-    list_display = ("id", "name", "queue", "state", "engine", "claims", "created_at")
+    list_display: Sequence[str] = ("id", "name", "queue", "state", "engine", "claims", "created_at")
     list_filter = ("state", "engine", "queue")
     search_fields = ("id", "name", "tags")
     inlines = (AttemptInline,)
-    actions: ClassVar[list[str]] = ["retry", "cancel", "replay", "resolve"]
+    actions = ("retry", "cancel", "replay", "resolve")
     show_full_result_count = False
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Return whether a user may act on jobs."""
-        return bool(request.user.has_perm("failsoft.act_job"))
+        user: Any = request.user
+        return bool(user.has_perm("failsoft.act_job"))
 
     @admin.action(description="Retry", permissions=["act"])
     def retry(self, request: HttpRequest, jobs: "QuerySet[Job]") -> Answer:
@@ -151,7 +152,7 @@ class JobAdmin(ReadOnlyAdmin):
 class DeadLetterAdmin(JobAdmin):
     """Jobs that have failed, or are held."""
 
-    list_display = ("id", "name", "queue", "state", "error", "finished_at")
+    list_display: Sequence[str] = ("id", "name", "queue", "state", "error", "finished_at")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Job]":
         """Return those that a person may do something about."""

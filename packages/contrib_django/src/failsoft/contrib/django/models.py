@@ -8,7 +8,7 @@ from django.db import models
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class MomentField(models.BigIntegerField):
+class MomentField(models.BigIntegerField):  # type: ignore[type-arg]  # generic in stubs only
     """A moment that the ledger keeps as microseconds."""
 
     def from_db_value(self, value: int | None, *args: Any) -> datetime | None:
@@ -19,21 +19,21 @@ class MomentField(models.BigIntegerField):
 class Job(models.Model):
     """A job; its payload is the console's to show."""
 
-    id = models.CharField(max_length=64, primary_key=True)
-    name = models.CharField(max_length=128)
-    queue = models.CharField(max_length=64)
-    state = models.CharField(max_length=16)
-    engine = models.CharField(max_length=64, null=True)  # noqa: DJ001 - the ledger's
-    priority = models.IntegerField()
-    tags = models.TextField()
-    claims = models.IntegerField("attempts")
-    errors = models.IntegerField()
-    handoffs = models.IntegerField("hand-overs")
-    error = models.TextField(null=True)  # noqa: DJ001 - the ledger's
-    created_at = MomentField()
-    run_at = MomentField(null=True)
-    started_at = MomentField(null=True)
-    finished_at = MomentField(null=True)
+    id: "models.CharField[str, str]" = models.CharField(max_length=64, primary_key=True)
+    name: "models.CharField[str, str]" = models.CharField(max_length=128)
+    queue: "models.CharField[str, str]" = models.CharField(max_length=64)
+    state: "models.CharField[str, str]" = models.CharField(max_length=16)
+    engine: "models.CharField[str | None, str | None]" = models.CharField(max_length=64, null=True)  # noqa: DJ001 - the ledger's
+    priority: "models.IntegerField[int, int]" = models.IntegerField()
+    tags: "models.TextField[str, str]" = models.TextField()
+    claims: "models.IntegerField[int, int]" = models.IntegerField("attempts")
+    errors: "models.IntegerField[int, int]" = models.IntegerField()
+    handoffs: "models.IntegerField[int, int]" = models.IntegerField("hand-overs")
+    error: "models.TextField[str | None, str | None]" = models.TextField(null=True)  # noqa: DJ001 - the ledger's
+    created_at: MomentField = MomentField()
+    run_at: MomentField = MomentField(null=True)
+    started_at: MomentField = MomentField(null=True)
+    finished_at: MomentField = MomentField(null=True)
 
     class Meta:
         """Read-only: the ledger's own tables."""
@@ -48,7 +48,7 @@ class Job(models.Model):
         ordering: ClassVar[list[str]] = ["-id"]
 
     def __str__(self) -> str:
-        return self.id
+        return str(self.id)
 
 
 class DeadLetter(Job):
@@ -65,15 +65,18 @@ class DeadLetter(Job):
 class Attempt(models.Model):
     """One execution of a job, on whichever engine."""
 
-    claim_id = models.CharField(max_length=64, primary_key=True)
-    job = models.ForeignKey(Job, models.DO_NOTHING, related_name="attempts")
-    epoch = models.IntegerField()
-    engine = models.CharField(max_length=64)
-    worker = models.CharField(max_length=64)
-    started_at = MomentField()
-    ended_at = MomentField(null=True)
-    outcome = models.CharField(max_length=16, null=True)  # noqa: DJ001 - the ledger's
-    error = models.TextField(null=True)  # noqa: DJ001 - the ledger's
+    claim_id: "models.CharField[str, str]" = models.CharField(max_length=64, primary_key=True)
+    job_id: str
+    job: "models.ForeignKey[Job, Job]" = models.ForeignKey(
+        Job, models.DO_NOTHING, related_name="attempts"
+    )
+    epoch: "models.IntegerField[int, int]" = models.IntegerField()
+    engine: "models.CharField[str, str]" = models.CharField(max_length=64)
+    worker: "models.CharField[str, str]" = models.CharField(max_length=64)
+    started_at: MomentField = MomentField()
+    ended_at: MomentField = MomentField(null=True)
+    outcome: "models.CharField[str | None, str | None]" = models.CharField(max_length=16, null=True)  # noqa: DJ001 - the ledger's
+    error: "models.TextField[str | None, str | None]" = models.TextField(null=True)  # noqa: DJ001 - the ledger's
 
     class Meta:
         """Read-only: the ledger's own tables."""
@@ -90,15 +93,15 @@ class Attempt(models.Model):
 class Worker(models.Model):
     """A worker process."""
 
-    boot_id = models.CharField(max_length=64, primary_key=True)
-    engine = models.CharField(max_length=64)
-    queue = models.CharField(max_length=64)
-    host = models.CharField(max_length=255)
-    pid = models.IntegerField()
-    slots = models.IntegerField()
-    started_at = MomentField()
-    seen_at = MomentField()
-    live_until = MomentField()
+    boot_id: "models.CharField[str, str]" = models.CharField(max_length=64, primary_key=True)
+    engine: "models.CharField[str, str]" = models.CharField(max_length=64)
+    queue: "models.CharField[str, str]" = models.CharField(max_length=64)
+    host: "models.CharField[str, str]" = models.CharField(max_length=255)
+    pid: "models.IntegerField[int, int]" = models.IntegerField()
+    slots: "models.IntegerField[int, int]" = models.IntegerField()
+    started_at: MomentField = MomentField()
+    seen_at: MomentField = MomentField()
+    live_until: MomentField = MomentField()
 
     class Meta:
         """Read-only: the ledger's own tables."""
@@ -109,4 +112,4 @@ class Worker(models.Model):
         ordering: ClassVar[list[str]] = ["engine", "queue"]
 
     def __str__(self) -> str:
-        return self.boot_id
+        return str(self.boot_id)
