@@ -1,6 +1,6 @@
 """The admin: jobs, attempts, dead letters and workers, where the ledger is in Django's database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -72,7 +72,15 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]  # as above
 class JobAdmin(ReadOnlyAdmin):
     """Jobs, and what people do about them."""
 
-    list_display: Sequence[str] = ("id", "name", "queue", "state", "engine", "claims", "created_at")
+    list_display: tuple[str, ...] = (
+        "id",
+        "name",
+        "queue",
+        "state",
+        "engine",
+        "claims",
+        "created_at",
+    )
     list_filter = ("state", "engine", "queue")
     search_fields = ("id", "name", "tags")
     inlines = (AttemptInline,)
@@ -152,7 +160,7 @@ class JobAdmin(ReadOnlyAdmin):
 class DeadLetterAdmin(JobAdmin):
     """Jobs that have failed, or are held."""
 
-    list_display: Sequence[str] = ("id", "name", "queue", "state", "error", "finished_at")
+    list_display: tuple[str, ...] = ("id", "name", "queue", "state", "error", "finished_at")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Job]":
         """Return those that a person may do something about."""
