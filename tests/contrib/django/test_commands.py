@@ -51,6 +51,7 @@ def test_the_command_is_that_of_failsoft_with_the_project_s_jobs(place: str) -> 
     assert "django_task" in refused.stderr
 
 
+@pytest.mark.long
 def test_the_worker_s_is_its_own(place: str) -> None:
     shown = manage("failsoft_worker", "--help", place=place)
 
