@@ -72,7 +72,7 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]  # as above
 class JobAdmin(ReadOnlyAdmin):
     """Jobs, and what people do about them."""
 
-    list_display: tuple[str, ...] = (
+    list_display: Any = (
         "id",
         "name",
         "queue",
@@ -160,7 +160,7 @@ class JobAdmin(ReadOnlyAdmin):
 class DeadLetterAdmin(JobAdmin):
     """Jobs that have failed, or are held."""
 
-    list_display: tuple[str, ...] = ("id", "name", "queue", "state", "error", "finished_at")
+    list_display: Any = ("id", "name", "queue", "state", "error", "finished_at")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Job]":
         """Return those that a person may do something about."""

@@ -20,7 +20,7 @@ from failsoft.contrib.django.compat import (
     BaseTaskBackend,
     InvalidTask,
     TaskResultDoesNotExist,
-    normalize_json,
+    as_json,
     task_enqueued,
 )
 from failsoft.contrib.django.definition import TaskCall, declared_task
@@ -84,8 +84,8 @@ class FailsoftBackend(BaseTaskBackend):
         self.validate_task(task)
         call = TaskCall(
             path=task.module_path,
-            args=normalize_json(list(args)),
-            kwargs=normalize_json(dict(kwargs)),
+            args=as_json(list(args)),
+            kwargs=as_json(dict(kwargs)),
             backend=self.alias,
         )
         ours = FailsoftTask.of(task)

@@ -54,7 +54,7 @@ class Job(models.Model):
 class DeadLetter(Job):
     """A job that has failed, or is held until a person decides."""
 
-    class Meta:
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]  # as Django has it
         """The same rows."""
 
         proxy = True

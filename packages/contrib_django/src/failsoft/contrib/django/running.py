@@ -12,7 +12,7 @@ from failsoft.contrib.django.compat import (
     AnyResult,
     AnyTask,
     TaskResultStatus,
-    normalize_json,
+    as_json,
     task_backends,
     task_finished,
     task_started,
@@ -52,7 +52,7 @@ def run_task(call: TaskCall, ctx: JobContext) -> Any:
     result = result_of(handle.dispatched, handle.attempts())
     task_started.send(type(backend), task_result=result)
     try:
-        value = normalize_json(_called(task, call, result, ctx))
+        value = as_json(_called(task, call, result, ctx))
     except Interrupt:
         raise
     except BaseException as error:

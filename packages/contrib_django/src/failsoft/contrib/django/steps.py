@@ -8,8 +8,9 @@ from failsoft.api import JobContext
 from failsoft.contrib.django.compat import AnyContext
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepContext(AnyContext):  # type: ignore[misc]  # frozen, and not so in Django's stubs
+# Django's own is frozen, too; its stub is not.
+@dataclass(frozen=True, slots=True, kw_only=True)  # pyright: ignore[reportGeneralTypeIssues]
+class StepContext(AnyContext):  # type: ignore[misc]
     """What a task with `steps=True` may do besides its own work.
 
     Attributes:
