@@ -26,7 +26,7 @@ export UV_SYSTEM_CERTS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale vendor test-browser release-check reference docs bench-metrics
+.PHONY: help setup demo evidence test test-long test-dependencies test-cluster chaos sabotage bench-concurrent bench-ledger-engine bench-light bench-outages bench-steps bench-growth bench-handover bench-upgrade model-spin check format bench clean check-deploy image-long test-prometheus dashboards console-scale vendor test-browser release-check reference docs bench-metrics test-django
 
 help:  ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,10 @@ docs: setup  ## Build the documentation as a site, in site/; a link that leads n
 
 release-check: setup  ## Build, check and install what would be published; roll over from the build before (RELEASE_PYTHONS="3.11 3.13")
 	@$(RUN) pytest -m long tests/release $(ARGS)
+
+test-django: setup  ## Run the tests of Django's with its newest release, its own tests of tasks among them (PYTHON=python3.12)
+	@$(UV) run --quiet --locked --isolated --all-packages --all-extras --python $(PYTHON) \
+		pytest -m "long or not long" $(or $(ARGS),tests/contrib/django)
 
 vendor: setup  ## Take the console's files of others from their npm packages, by their digests
 	@$(RUN) python -m tests.console.vendor

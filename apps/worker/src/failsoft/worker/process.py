@@ -209,7 +209,7 @@ class WorkerProcess:
 
     def _time_out(self, claim: Claim) -> None:
         if claim.name in self._catalogue:
-            self._returns.owe(claim, timed_out(self._catalogue.get(claim.name), claim))
+            self._returns.owe(claim, timed_out(self._catalogue.of(claim), claim))
 
     def _give_back(self, ticket: Ticket) -> None:
         # The claim may not have been made: the rest of its row is unknown.

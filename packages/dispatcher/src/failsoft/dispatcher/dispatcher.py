@@ -277,6 +277,20 @@ class Dispatcher(Control):
         event = new_event(name, payload, to=to, key=key, event_id=event_id, keep=keep)
         return self._ledger.send(event)
 
+    def expect_session(self, session: object, *, shard: str | None = None) -> None:
+        """Make sure that a dispatch with this `session` can be recorded in its transaction.
+
+        Raises:
+            OptionInvalidError: It cannot: the session is on another database, or none.
+            LedgerUnavailableError: The ledger did not answer.
+        """
+        check_shard(shard)
+        self._ledger.within(session)
+
+    def has_workers(self, queue: str) -> bool:
+        """Return whether any live worker serves a queue, on whichever engine."""
+        return self._recorder.router.is_served(queue)
+
     def flush(self) -> None:
         """Write what is still to be written of the tries to hand jobs over."""
         self._offerer.flush()

@@ -32,7 +32,7 @@ from failsoft.job_engine.errors import (
     OptionInvalidError,
 )
 from failsoft.job_engine.records.groups import When
-from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.job import CancelOutcome, JobRecord
 from failsoft.job_engine.records.manual_retry import MOST
 from failsoft.job_engine.records.pauses import Pausable, Pause
 
@@ -107,6 +107,14 @@ class ShardedDispatcher(Dispatcher):
         shard = _expect_all(job, payload, options)
         dispatcher = await in_thread(lambda: self.of_shard(shard))
         return await dispatcher.dispatch_async(job, payload, **options)
+
+    def expect_session(self, session: object, *, shard: str | None = None) -> None:
+        """Do as `Dispatcher.expect_session`, for the ledger of a shard."""
+        self.of_shard(shard).expect_session(session, shard=shard)
+
+    def has_workers(self, queue: str) -> bool:
+        """Return whether live workers serve a queue of every ledger."""
+        return all(self.ledger(name).has_workers(queue) for name in self.ledgers)
 
     def dispatch_many(
         self,
@@ -224,6 +232,18 @@ class ShardedDispatcher(Dispatcher):
         return self._holding(job_id).retry(
             job_id, payload=payload, from_step=from_step, reason=reason, actor=actor
         )
+
+    def cancel(self, job_id: str, *, actor: str = ACTOR) -> CancelOutcome:
+        """Cancel a job, in the ledger that it is in."""
+        return self._holding(job_id).cancel(job_id, actor=actor)
+
+    def resume(self, job_id: str, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
+        """Let a held job go on, in the ledger that it is in."""
+        return self._holding(job_id).resume(job_id, reason=reason, actor=actor)
+
+    def abandon(self, job_id: str, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
+        """Let a held job fail, in the ledger that it is in."""
+        return self._holding(job_id).abandon(job_id, reason=reason, actor=actor)
 
     def retry_many(
         self,

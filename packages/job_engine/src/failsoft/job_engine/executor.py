@@ -208,7 +208,7 @@ class Executor:
         self, claim: Claim, lease: Lease, ledger: AttemptLedger, span: AttemptSpan
     ) -> Conclusion:
         try:
-            definition = self._catalogue.get(claim.name)
+            definition = self._catalogue.of(claim)
         except UnknownJobError:
             return outcome.unknown(claim)
         if claim.version > definition.version:

@@ -51,7 +51,7 @@ def attempt_timeout(catalogue: Catalogue, claim: Claim, queue: QueueProfile) -> 
     """Return the longest the attempt may run."""
     if claim.name not in catalogue:
         return queue.timeout
-    return catalogue.get(claim.name).timeout_on(queue.name)
+    return catalogue.of(claim).timeout_on(queue.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class ChildRunner(_Parts):
             return Conclusion(RELEASE, reason="worker stops")
         if lease.revoked_by is TimedOut:
             try:
-                return outcome.timed_out(self.catalogue.get(claim.name), claim)
+                return outcome.timed_out(self.catalogue.of(claim), claim)
             except UnknownJobError:
                 return outcome.unknown(claim)
         return outcome.crashed(claim, _how(exitcode))

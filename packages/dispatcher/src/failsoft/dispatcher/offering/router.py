@@ -190,6 +190,10 @@ class Router:
         usable = enabled and not self._engines.breaker(engine).is_open
         return usable and (engine, queue) in self._live.now().served
 
+    def is_served(self, queue: str) -> bool:
+        """Return whether a live worker serves a queue, on whichever engine."""
+        return any(served == queue for _, served in self._live.now().served)
+
     def is_off(self, engine: str) -> bool:
         """Return whether an engine gets no offers as a person decided so, here or in the ledger."""
         return bool(self._why_disabled(engine, self._live.now()))
