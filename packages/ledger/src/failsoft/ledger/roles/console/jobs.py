@@ -139,12 +139,13 @@ class SqlJobLists(SqlRole):
         window = Window(lists.order_of(chosen), cursors.read(cursor, of))
 
         def work(connection: Connection) -> tuple[Window, Sequence[AnyRow]]:
+            lists.go_by_index(connection)
             here = self._at_edge(connection, chosen, window)
             first = lists.ids(chosen, here, limit + 1, is_sqlite=self._database.is_sqlite)
             found = select(*SUMMARY).where(jobs.c.id.in_(first))
             return here, connection.execute(lists.in_order(found, here)).all()
 
-        here, found = self._database.read(work)
+        here, found = self._database.snapshot(work)
         return _page(here, found, limit, of)
 
     def records(self, ids: Sequence[str]) -> Sequence[JobRecord]:
@@ -162,12 +163,13 @@ class SqlJobLists(SqlRole):
         window = Window(lists.order_of(chosen))
 
         def work(connection: Connection) -> Count:
+            lists.go_by_index(connection)
             here = self._at_edge(connection, chosen, window)
             statement = lists.number(chosen, here, most + 1, is_sqlite=self._database.is_sqlite)
             found = connection.execute(statement).scalar_one()
             return Count(min(found, most), found > most or here.edge is not None)
 
-        return self._database.read(work)
+        return self._database.snapshot(work)
 
     def tally(self) -> Sequence[Tally]:
         """Return how many jobs of each queue are in each state on each engine."""
