@@ -141,6 +141,12 @@ def places(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) ->
     return select(found.c.id, found.c.at).order_by(found.c.at.desc(), found.c.id).limit(limit)
 
 
+def chains(window: Window, limit: int, *, is_sqlite: bool) -> Select[Any]:
+    """Select the ids of the first jobs of the chains in a window."""
+    found = _first(_CHAINS, window, limit, is_sqlite=is_sqlite).subquery()
+    return select(found.c.id)
+
+
 def number(wanted: JobFilter, window: Window, most: int, *, is_sqlite: bool) -> Select[Any]:
     """Count the jobs of a window that a filter chooses, up to a number."""
     found = _found(wanted, window, most, is_sqlite=is_sqlite).subquery()
@@ -154,7 +160,15 @@ def edges(wanted: JobFilter, window: Window, *, is_sqlite: bool) -> Iterator[Any
     Each returns one row: a moment, or an id where the list is ordered by ids; NULL where fewer rows
     are left.
     """
-    looks = list(_looks(wanted, window, is_sqlite=is_sqlite))
+    yield from _edges(list(_looks(wanted, window, is_sqlite=is_sqlite)), window)
+
+
+def chain_edges(window: Window) -> Iterator[AnySelect]:
+    """Select up to where the look for chains may go; see `edges`."""
+    yield from _edges([_CHAINS], window)
+
+
+def _edges(looks: Sequence[_Look], window: Window) -> Iterator[AnySelect]:
     if not any(look.rest and not look.is_narrow for look in looks):
         return
     for look in looks:
@@ -293,6 +307,10 @@ def _among_ids(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
     own = f"{wanted.get('group')}-"
     yield f"{own}0" <= _ID
     yield f"{own}:" > _ID
+
+
+#: The first jobs of chains, whose ids end with their places in it.
+_CHAINS = _Look((), (_ID.endswith("-0"), jobs.c.follow_ups.contains('"then":')))
 
 
 def _next(beginning: str) -> str:
