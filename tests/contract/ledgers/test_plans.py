@@ -35,7 +35,7 @@ CALLS: Mapping[str, tuple[Call, set[str]]] = {
     "list_jobs": (lambda ledger: ledger.list_jobs(**SUCCEEDED), {"newest"}),
     "tally": (
         lambda ledger: ledger.tally(),
-        {"due_of", "in_offered", "in_running", "in_held", "in_failed"},
+        {"due_of", "in_running", "in_held"},
     ),
     "prune": (
         lambda ledger: SqlPruner(ledger.database).prune(
@@ -53,7 +53,8 @@ CALLS: Mapping[str, tuple[Call, set[str]]] = {
 @pytest.fixture(scope="module")
 def full(postgres: Postgres) -> Iterator[Database]:
     """A ledger as it is before the server has gathered any statistics."""
-    with closing(Database(postgres.create_database("plans"))) as database:
+    url = postgres.create_database("plans")
+    with closing(Database(url, limit=timedelta(minutes=5))) as database:
         upgrade(database)
         database.write(
             lambda c: c.exec_driver_sql("ALTER TABLE failsoft_jobs SET (autovacuum_enabled = off)")
@@ -66,16 +67,17 @@ def full(postgres: Postgres) -> Iterator[Database]:
     postgres.drop_database("plans")
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_no_read_of_many_jobs_goes_through_the_table(full: Database, name: str) -> None:
-    call, needed = CALLS[name]
+def test_no_read_of_many_jobs_goes_through_the_table(full: Database) -> None:
+    wrong = {}
+    for name, (call, needed) in CALLS.items():
+        nodes = [node for plan in plans(full, call) for node in nodes_of(plan)]
+        of_jobs = [node for node in nodes if node.get("Relation Name") == "failsoft_jobs"]
+        used = {node["Index Name"] for node in nodes if "Index Name" in node}
+        missing = {f"ix_failsoft_jobs_{each}" for each in needed} - used
+        if missing or any(node["Node Type"] == "Seq Scan" for node in of_jobs):
+            wrong[name] = missing, used
 
-    nodes = [node for plan in plans(full, call) for node in nodes_of(plan)]
-
-    of_jobs = [node for node in nodes if node.get("Relation Name") == "failsoft_jobs"]
-    used = {node["Index Name"] for node in nodes if "Index Name" in node}
-    assert [node for node in of_jobs if node["Node Type"] == "Seq Scan"] == []
-    assert {f"ix_failsoft_jobs_{each}" for each in needed} <= used
+    assert wrong == {}, "by call, the indexes that it did not use, and what it used"
 
 
 def plans(database: Database, call: Call) -> list[Any]:
@@ -94,9 +96,9 @@ def plans(database: Database, call: Call) -> list[Any]:
     def explained(connection: Connection) -> list[Any]:
         found = []
         for statement, given in carried_out:
-            if "failsoft_jobs" not in statement:
+            if "enable_seqscan" in statement:
                 connection.exec_driver_sql(statement, given)
-            elif not statement.lstrip().startswith("DELETE"):
+            elif "failsoft_jobs" in statement and not statement.lstrip().startswith("DELETE"):
                 plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", given)
                 found.append(plan.scalar_one()[0]["Plan"])
         return found
