@@ -123,9 +123,9 @@ def newest(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> AnySelect:
 
 def in_order(found: Select[Any], window: Window) -> Select[Any]:
     """Put a few rows of `jobs`, chosen by their ids, into the order of a list."""
-    if window.order == _BY_ID:
-        return found.order_by(_ID)
     # They are sorted: no index is gone through for their order.
+    if window.order == _BY_ID:
+        return found.order_by(by_itself(_ID))
     return found.order_by((_at(window) + literal_column("0")).desc(), _ID)
 
 

@@ -106,11 +106,13 @@ _QUEUE, _ENGINE = by_itself(jobs.c.queue), by_itself(jobs.c.engine)
 
 def _of_state(state: JobState) -> AnySelect:
     # One state each, as the partial indexes have them, and no index for the groups.
-    moment, oldest = _COUNTED[state], cast(null(), BigInteger)
+    moment = _COUNTED[state]
+    oldest: ColumnElement[Any] = cast(null(), BigInteger)
     if moment is not None:
         first = func.min(type_coerce(moment, BigInteger))
         # What is to begin later waits for its time.
         oldest = case((first <= now_us(), first)) if state is JobState.SCHEDULED else first
+    figures: tuple[ColumnElement[Any], ...]
     figures = (literal(str(state)), _QUEUE, _ENGINE, func.count(), oldest)
     names = ("state", "queue", "engine", "jobs", "oldest")
     labelled = (each.label(name) for each, name in zip(figures, names, strict=True))
