@@ -112,9 +112,16 @@ class Processor:
     def __init__(self, server: Postgres | None) -> None:
         self._server = None if server is None else psutil.Process(_pid(server))
 
-    def ms(self) -> float:
-        """Return the milliseconds since they began."""
-        return (_time_ns(self._server) + process_time_ns()) / 1e6
+    def begin(self) -> tuple[int, int]:
+        """Return what they have taken before a call."""
+        # To look at the server takes time of this process, which is none of the call's.
+        of_server = _time_ns(self._server)
+        return of_server, process_time_ns()
+
+    def ms(self, before: tuple[int, int]) -> float:
+        """Return the milliseconds that a call has taken since `begin`."""
+        own = process_time_ns() - before[1]
+        return (own + _time_ns(self._server) - before[0]) / 1e6
 
 
 def _pid(server: Postgres) -> int:
@@ -142,10 +149,10 @@ def timed(
         call()
         took, busy = [], []
         for _ in range(times):
-            before, began = processor.ms(), perf_counter()
+            before, began = processor.begin(), perf_counter()
             call()
             took.append((perf_counter() - began) * 1000)
-            busy.append(processor.ms() - before)
+            busy.append(processor.ms(before))
         p50, p95 = statistics.median(took), statistics.quantiles(took, n=20, method="inclusive")[-1]
         found.append(
             {
@@ -167,10 +174,10 @@ def bulk(ledger: SqlLedger, jobs: int, processor: Processor, console: Console) -
         task = progress.add_task("a bulk", total=jobs)
         began = perf_counter()
         while state.state is BulkState.RUNNING:
-            before, turn = processor.ms(), perf_counter()
+            before, turn = processor.begin(), perf_counter()
             state = ledger.bulk_turn(new.id)
             took.append((perf_counter() - turn) * 1000)
-            busy.append(processor.ms() - before)
+            busy.append(processor.ms(before))
             progress.update(task, completed=state.done)
         seconds = perf_counter() - began
     rate, longest = state.done / seconds, max(took)
