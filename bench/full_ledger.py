@@ -153,13 +153,24 @@ def fill(database: Database, rows: int, now: int) -> Iterator[int]:
     database.write(lambda c: c.execute(text(_COUNTED)), limit=database.at_length)
 
 
-def add_due(database: Database, count: int, now: int) -> None:
-    """Record so many jobs whose time has come."""
+def add_due(database: Database, count: int, now: int, first: int = 1) -> None:
+    """Record so many jobs whose time has come.
+
+    Args:
+        database: The ledger.
+        count: How many.
+        now: The moment that the newest was recorded, in microseconds since 1970.
+        first: The number of the first of them; each is recorded once.
+    """
+    if count <= 0:
+        return
     sql = _SQL[database.url.get_backend_name()]
-    given = {"begin": now - AGE, "every": AGE // count, "until": now - 60_000_000}
+    every = AGE // (first + count)
+    given = {"begin": now - AGE, "every": every, "until": now - 60_000_000}
     statement = text(_DUE.format(series=sql.series))
-    for first in range(1, count + 1, 1_000):
-        some = {**given, "first": first, "last": min(first + 999, count)}
+    end = first + count
+    for begin in range(first, end, 1_000):
+        some = {**given, "first": begin, "last": min(begin + 1_000, end) - 1}
         database.write(lambda c, some=some: c.execute(statement, some), limit=database.at_length)
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from failsoft.testing.ledger_suite.fixtures import new_job, plan
 from tests.console.conftest import Shown
 
 
@@ -97,3 +98,16 @@ def test_the_story_names_the_hand_over_and_why(shown: Shown) -> None:
     assert "handed from rq to dramatiq as epoch 2, because the lease of node-0 w-81 ran out" in page
     assert 'class="arrow"' in page
     assert page.count('class="step plain"') == 4
+
+
+def test_a_chain_is_listed_by_its_first_job_with_the_way_to_the_others(shown: Shown) -> None:
+    jobs = [
+        new_job(id="nightly-0", follow_ups='{"then": {"job_id": "nightly-1"}}'),
+        new_job(id="nightly-1", waits_for="nightly-0"),
+    ]
+    shown.ledger.record_chain(jobs, plan())
+
+    page = shown.client().get("/chains").text
+
+    assert re.findall(r'href="/chains/([^"]+)"', page) == ["nightly-0"]
+    assert "nightly-1" in shown.client().get("/chains/nightly-0").text

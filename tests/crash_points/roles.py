@@ -1,9 +1,11 @@
-"""What a process of the matrix may be: a worker, or a program that dispatches or cancels a job."""
+"""What a process of the matrix may be: a worker, or what dispatches, cancels or turns a bulk."""
 
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from failsoft.job_engine.clock import SystemClock
+from failsoft.job_engine.jobs.scheduled.bulk_action import take_turns
 from failsoft.worker import process
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import build
@@ -28,8 +30,18 @@ def cancel(job_id: str) -> None:
     build(load_settings()).ledger.cancel(job_id, "a person")
 
 
+def bulk(bulk_id: str) -> None:
+    take_turns(build(load_settings()).ledger, bulk_id, SystemClock())
+
+
 ROLES: Mapping[str, Callable[..., None]] = MappingProxyType(
-    {"work": work, "dispatch": dispatch, "dispatch-to-rq": dispatch_to_rq, "cancel": cancel}
+    {
+        "work": work,
+        "dispatch": dispatch,
+        "dispatch-to-rq": dispatch_to_rq,
+        "cancel": cancel,
+        "bulk": bulk,
+    }
 )
 
 

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.job_engine.crash_points import COMMITS, DEEDS
+from failsoft.job_engine.jobs.scheduled.bulk_action import take_turns
+from failsoft.job_engine.ports.console import BulkAction, BulkState, NewBulk
+from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.records.job import JobRecord, Ticket, WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from tests.crash_points.replaced_workers import ENGINES, ReplacedWorkers
@@ -73,6 +76,21 @@ def cancel_again(deployment: Deployment, workers: ReplacedWorkers, job_id: str) 
     deployment.app.ledger.cancel(job_id, "a person")
 
 
+def cancel_all(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    """Let another process take the turns of a bulk of this one job."""
+    deployment.app.dispatcher.dispatch(crossing, SCRIPT, job_id=job_id, delay=HOUR)
+    wanted: JobFilter = {"id": job_id}
+    bulk = NewBulk(job_id, BulkAction.CANCEL, wanted, 1, "a person", "a test")
+    deployment.app.ledger.bulk_start(bulk)
+    workers.start_role("bulk", job_id)
+
+
+def go_on_with_the_bulk(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    """Take its turns here, as what follows a process that died would; the job is counted once."""
+    bulk = take_turns(deployment.app.ledger, job_id, deployment.app.clock)
+    assert (bulk.state, bulk.done, bulk.failed) == (BulkState.DONE, 1, 0), bulk
+
+
 def lose_the_message(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
     record(deployment, job_id)
 
@@ -125,6 +143,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "park": Scenario(dispatch_to_nobody, dispatch_again),
         "postpone": Scenario(wait_in_a_queue, cancel_again, JobState.CANCELLED),
         "cancel": Scenario(cancel, cancel_again, JobState.CANCELLED),
+        "bulk": Scenario(cancel_all, go_on_with_the_bulk, JobState.CANCELLED),
     }
 )
 

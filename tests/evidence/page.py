@@ -33,6 +33,7 @@ def page() -> str:
         _steps,
         _dispatch,
         _outages,
+        _console,
         _violations,
     )
     return "\n\n".join([INTRODUCTION, *(each() for each in parts)]) + "\n"
@@ -269,6 +270,16 @@ def _outages() -> str:
         benchmarks.OUTAGES,
         "make bench-outages",
         _or_not_run(found, lambda: benchmarks.outages(found)),
+    )
+
+
+def _console() -> str:
+    found = one("console")
+    return _part(
+        "A console of a large ledger",
+        benchmarks.CONSOLE,
+        "make console-scale ROWS=1000000",
+        _or_not_run(found, lambda: benchmarks.console(found)),
     )
 
 

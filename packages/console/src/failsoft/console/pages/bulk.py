@@ -42,7 +42,7 @@ def bulk_start(call: Call) -> Response:
     bulk_id = call.text("id", most=64) or uuid4().hex
     new = NewBulk(bulk_id, action, wanted, shown, call.named, entry.source, entry.reason)
     record = call.ledger.bulk_start(new)
-    call.site.bulks.begin(call.ledger, record.id)
+    call.site.bulks.begin(call.site.environment, record.id)
     return call.done("The bulk has begun.", call.url("bulk", id=record.id))
 
 
@@ -53,7 +53,7 @@ def bulk(call: Call) -> Response:
     record = panel.value
     if record is not None and record.state == "running" and not panel.is_stale:
         # One that its process left behind goes on wherever it is looked at.
-        call.site.bulks.begin(call.ledger, record.id)
+        call.site.bulks.begin(call.site.environment, record.id)
     return call.page(
         "bulk.html",
         title="Bulk",

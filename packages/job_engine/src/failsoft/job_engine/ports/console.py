@@ -430,6 +430,15 @@ class JobLists(Protocol):
         """Return the groups, the newest first."""
         ...
 
+    def chains(self, cursor: str | None = None, limit: int = 50) -> Page[JobSummary]:
+        """Return the first jobs of the chains, the newest first.
+
+        A chain is known by its first job, whose id ends with its place: one that was given an id
+        of its own is left out. No index has chains: a page says where the look for them has
+        stopped, as that of `find`.
+        """
+        ...
+
 
 class JobStories(Protocol):
     """What is read of one job."""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
+    Connection,
     Select,
     String,
     and_,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
     type_coerce,
     union_all,
 )
@@ -89,6 +91,24 @@ class _Look:
     is_narrow: bool = False
 
 
+#: For the rest of a transaction of PostgreSQL. To compile a plan, which it does where it expects
+#: many rows, takes longer than all of a look.
+_BY_INDEX = text(
+    "SELECT pg_catalog.set_config('enable_seqscan', 'off', true),"
+    " pg_catalog.set_config('enable_sort', 'off', true), pg_catalog.set_config('jit', 'off', true)"
+)
+
+
+def go_by_index(connection: Connection) -> None:
+    """Let the looks of a transaction go through their indexes, in the order that those have.
+
+    PostgreSQL without statistics expects a tenth of the rows there are, and takes it for cheaper to
+    read and sort all of them.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_BY_INDEX)
+
+
 def order_of(wanted: JobFilter) -> str:
     """Return what the list of a filter is ordered by: a column of a moment, or `id`."""
     by_id = wanted.get("id") is not None or wanted.get("group") is not None
@@ -102,17 +122,29 @@ def newest(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> AnySelect:
 
 
 def in_order(found: Select[Any], window: Window) -> Select[Any]:
-    """Put rows of `jobs` into the order of a list."""
+    """Put a few rows of `jobs`, chosen by their ids, into the order of a list."""
+    # They are sorted: no index is gone through for their order.
     if window.order == _BY_ID:
-        return found.order_by(_ID)
-    return found.order_by(jobs.c[window.order].desc(), _ID)
+        return found.order_by(by_itself(_ID))
+    return found.order_by((_at(window) + literal_column("0")).desc(), _ID)
 
 
 def ids(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) -> Select[Any]:
     """Select the ids of the first jobs of a window that a filter chooses."""
+    found = places(wanted, window, limit, is_sqlite=is_sqlite)
+    return found.with_only_columns(found.selected_columns.id)
+
+
+def places(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) -> Select[Any]:
+    """Select the places of the first jobs of a window that a filter chooses: `id` and `at`."""
     found = _found(wanted, window, limit, is_sqlite=is_sqlite).subquery()
-    order = (found.c.at.desc(), found.c.id)
-    return select(found.c.id).order_by(*order).limit(limit)
+    return select(found.c.id, found.c.at).order_by(found.c.at.desc(), found.c.id).limit(limit)
+
+
+def chains(window: Window, limit: int, *, is_sqlite: bool) -> Select[Any]:
+    """Select the ids of the first jobs of the chains in a window."""
+    found = _first(_CHAINS, window, limit, is_sqlite=is_sqlite).subquery()
+    return select(found.c.id)
 
 
 def number(wanted: JobFilter, window: Window, most: int, *, is_sqlite: bool) -> Select[Any]:
@@ -128,7 +160,15 @@ def edges(wanted: JobFilter, window: Window, *, is_sqlite: bool) -> Iterator[Any
     Each returns one row: a moment, or an id where the list is ordered by ids; NULL where fewer rows
     are left.
     """
-    looks = list(_looks(wanted, window, is_sqlite=is_sqlite))
+    yield from _edges(list(_looks(wanted, window, is_sqlite=is_sqlite)), window)
+
+
+def chain_edges(window: Window) -> Iterator[AnySelect]:
+    """Select up to where the look for chains may go; see `edges`."""
+    yield from _edges([_CHAINS], window)
+
+
+def _edges(looks: Sequence[_Look], window: Window) -> Iterator[AnySelect]:
     if not any(look.rest and not look.is_narrow for look in looks):
         return
     for look in looks:
@@ -267,6 +307,10 @@ def _among_ids(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
     own = f"{wanted.get('group')}-"
     yield f"{own}0" <= _ID
     yield f"{own}:" > _ID
+
+
+#: The first jobs of chains, whose ids end with their places in it.
+_CHAINS = _Look((), (_ID.endswith("-0"), jobs.c.follow_ups.contains('"then":')))
 
 
 def _next(beginning: str) -> str:

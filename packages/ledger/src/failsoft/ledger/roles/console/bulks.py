@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from failsoft.job_engine.errors import JobNotFoundError, JobStateError, NotFoundError
 from failsoft.job_engine.ports import cursor as cursors
@@ -29,7 +29,7 @@ from failsoft.job_engine.records.states import ABANDON, RESUME, Transition
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
-from failsoft.ledger.database.timestamps import now_us, stored
+from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.roles import lists, offers, resolutions, retries
 from failsoft.ledger.roles.console.activity import note, record_entry
 from failsoft.ledger.roles.console.pages import Listing
@@ -38,8 +38,8 @@ from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import bulks
 
-#: Does the action of a bulk to a job; returns whether the job was as the action needs it.
-Act = Callable[[Connection, AnyRow, AnyRow], bool]
+#: Does the action of a bulk to the job of an id; returns whether it was as the action needs it.
+Act = Callable[[Connection, str, AnyRow], bool]
 
 
 class SqlBulkActions(SqlRole):
@@ -87,6 +87,7 @@ class SqlBulkActions(SqlRole):
         return _BULKS.page(self._database, cursor, limit)
 
 
+_BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
 _GIVEN = ("id", "action", "expected", "actor", "source", "reason")
 
 
@@ -103,18 +104,16 @@ def _turn(connection: Connection, bulk_id: str, most: int, *, is_sqlite: bool) -
     row = _found(connection, bulk_id, locked=True)
     if row.state != BulkState.RUNNING:
         return _record(row)
+    lists.go_by_index(connection)
     ends = time.monotonic() + TURN.total_seconds()
     wanted = _still(row)
     window = _with_edge(connection, wanted, _window(wanted, row.cursor), is_sqlite=is_sqlite)
-    chosen = lists.ids(wanted, window, most, is_sqlite=is_sqlite)
-    found = lists.in_order(select(*jobs.c).where(jobs.c.id.in_(chosen)), window)
     act, through, done = _ACTS[BulkAction(row.action)], window.after, 0
     taken = 0
-    for job in connection.execute(found).all():
-        done += act(connection, job, row)
+    for job in connection.execute(lists.places(wanted, window, most, is_sqlite=is_sqlite)).all():
+        done += act(connection, job.id, row)
         taken += 1
-        at = 0 if window.order == "id" else stored(getattr(job, window.order))
-        through = Place(at, job.id)
+        through = Place(job.at, job.id)
         if time.monotonic() >= ends:
             break
     else:
@@ -168,25 +167,28 @@ def _moved_on(
     return record
 
 
-def _cancel(connection: Connection, job: AnyRow, bulk: AnyRow) -> bool:
+def _cancel(connection: Connection, job_id: str, bulk: AnyRow) -> bool:
     try:
-        return offers.cancel(connection, job.id, bulk.actor) is not CancelOutcome.ENDED
+        return offers.cancel(connection, job_id, bulk.actor) is not CancelOutcome.ENDED
     except JobNotFoundError:
         return False
 
 
-def _retry(connection: Connection, job: AnyRow, bulk: AnyRow) -> bool:
+def _retry(connection: Connection, job_id: str, bulk: AnyRow) -> bool:
     try:
-        retries.do_again(connection, ManualRetry(job.id, bulk.actor, bulk.reason))
+        retries.do_again(connection, ManualRetry(job_id, bulk.actor, bulk.reason))
     except (JobNotFoundError, JobStateError):
         return False
     return True
 
 
 def _resolve(transition: Transition) -> Act:
-    def act(connection: Connection, job: AnyRow, bulk: AnyRow) -> bool:
+    def act(connection: Connection, job_id: str, bulk: AnyRow) -> bool:
+        row = connection.execute(_BY_ID, {"job": job_id}).one_or_none()
         resolution = Resolution(transition, bulk.actor, bulk.reason)
-        return resolutions.resolve(connection, rows.job_record(job), resolution) is not None
+        return row is not None and (
+            resolutions.resolve(connection, rows.job_record(row), resolution) is not None
+        )
 
     return act
 

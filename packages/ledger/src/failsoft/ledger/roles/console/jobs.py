@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     bindparam,
+    case,
     cast,
     func,
     literal,
@@ -91,19 +92,27 @@ def summary(row: AnyRow) -> JobSummary:
     )
 
 
-#: Those that are counted by their rows, and of them those whose oldest is the one recorded first.
-_COUNTED = (
-    *(JobState.SCHEDULED, JobState.OFFERED, JobState.RUNNING),
-    *(JobState.HELD, JobState.FAILED),
-)
-_OLDEST_RECORDED = frozenset({JobState.OFFERED, JobState.HELD, JobState.FAILED})
+#: What the oldest of those is found by that are counted by their rows; none is looked for of those
+#: that run. An index of each state holds it, with whose the jobs are.
+_COUNTED = {
+    JobState.SCHEDULED: jobs.c.run_at,
+    JobState.OFFERED: jobs.c.created_at,
+    JobState.RUNNING: None,
+    JobState.HELD: jobs.c.created_at,
+    JobState.FAILED: jobs.c.created_at,
+}
 _QUEUE, _ENGINE = by_itself(jobs.c.queue), by_itself(jobs.c.engine)
 
 
 def _of_state(state: JobState) -> AnySelect:
     # One state each, as the partial indexes have them, and no index for the groups.
-    recorded = func.min(type_coerce(jobs.c.created_at, BigInteger))
-    oldest = recorded if state in _OLDEST_RECORDED else cast(null(), BigInteger)
+    moment = _COUNTED[state]
+    oldest: ColumnElement[Any] = cast(null(), BigInteger)
+    if moment is not None:
+        first = func.min(type_coerce(moment, BigInteger))
+        # What is to begin later waits for its time.
+        oldest = case((first <= now_us(), first)) if state is JobState.SCHEDULED else first
+    figures: tuple[ColumnElement[Any], ...]
     figures = (literal(str(state)), _QUEUE, _ENGINE, func.count(), oldest)
     names = ("state", "queue", "engine", "jobs", "oldest")
     labelled = (each.label(name) for each, name in zip(figures, names, strict=True))
@@ -111,15 +120,6 @@ def _of_state(state: JobState) -> AnySelect:
 
 
 _TALLY = union_all(*map(_of_state, _COUNTED))
-_DUE = (
-    select(
-        _QUEUE.label("queue"),
-        _ENGINE.label("engine"),
-        func.min(type_coerce(jobs.c.run_at, BigInteger)).label("oldest"),
-    )
-    .where(in_state(JobState.SCHEDULED), jobs.c.run_at <= now_us())
-    .group_by(_QUEUE, _ENGINE)
-)
 _queues = distinct(jobs.c.queue)
 _QUEUES = select(_queues.c.value).where(_queues.c.value.is_not(None))
 _names = distinct(jobs.c.name, jobs.c.queue == bindparam("of_queue"))
@@ -139,12 +139,13 @@ class SqlJobLists(SqlRole):
         window = Window(lists.order_of(chosen), cursors.read(cursor, of))
 
         def work(connection: Connection) -> tuple[Window, Sequence[AnyRow]]:
+            lists.go_by_index(connection)
             here = self._at_edge(connection, chosen, window)
             first = lists.ids(chosen, here, limit + 1, is_sqlite=self._database.is_sqlite)
             found = select(*SUMMARY).where(jobs.c.id.in_(first))
             return here, connection.execute(lists.in_order(found, here)).all()
 
-        here, found = self._database.read(work)
+        here, found = self._database.snapshot(work)
         return _page(here, found, limit, of)
 
     def records(self, ids: Sequence[str]) -> Sequence[JobRecord]:
@@ -162,22 +163,17 @@ class SqlJobLists(SqlRole):
         window = Window(lists.order_of(chosen))
 
         def work(connection: Connection) -> Count:
+            lists.go_by_index(connection)
             here = self._at_edge(connection, chosen, window)
             statement = lists.number(chosen, here, most + 1, is_sqlite=self._database.is_sqlite)
             found = connection.execute(statement).scalar_one()
             return Count(min(found, most), found > most or here.edge is not None)
 
-        return self._database.read(work)
+        return self._database.snapshot(work)
 
     def tally(self) -> Sequence[Tally]:
         """Return how many jobs of each queue are in each state on each engine."""
-
-        def work(connection: Connection) -> tuple[Sequence[AnyRow], Sequence[AnyRow]]:
-            return connection.execute(_TALLY).all(), connection.execute(_DUE).all()
-
-        counted, due = self._database.read(work)
-        oldest = {(row.queue, row.engine): row.oldest for row in due}
-        return [_tally(row, oldest.get((row.queue, row.engine))) for row in counted]
+        return [_tally(row) for row in self._database.read(lambda c: c.execute(_TALLY).all())]
 
     def known(self) -> Known:
         """Return the names that jobs of the ledger have, each in its order."""
@@ -196,11 +192,29 @@ class SqlJobLists(SqlRole):
         """Return the groups, the newest first."""
         return _GROUPS.page(self._database, cursor, limit)
 
+    def chains(self, cursor: str | None = None, limit: int = 50) -> Page[JobSummary]:
+        """Return the first jobs of the chains, the newest first."""
+        check_limit(limit)
+        window = Window(after=cursors.read(cursor, _CHAINS))
+
+        def work(connection: Connection) -> tuple[Window, Sequence[AnyRow]]:
+            lists.go_by_index(connection)
+            edges = [connection.execute(each).scalar_one() for each in lists.chain_edges(window)]
+            here = lists.at_edge(window, edges)
+            first = lists.chains(here, limit + 1, is_sqlite=self._database.is_sqlite)
+            found = select(*SUMMARY).where(jobs.c.id.in_(first))
+            return here, connection.execute(lists.in_order(found, here)).all()
+
+        here, found = self._database.snapshot(work)
+        return _page(here, found, limit, _CHAINS)
+
     def _at_edge(self, connection: Connection, wanted: JobFilter, window: Window) -> Window:
         edges = lists.edges(wanted, window, is_sqlite=self._database.is_sqlite)
         return lists.at_edge(window, [connection.execute(each).scalar_one() for each in edges])
 
 
+#: What distinguishes the cursors of the list of chains from those of others.
+_CHAINS = "chains:"
 _GROUPS = Listing(groups, "created_at", rows.group_record)
 
 
@@ -216,7 +230,6 @@ def _page(window: Window, found: Sequence[AnyRow], limit: int, of: str) -> Page[
     return Page(items, cursors.written(place, of), MOST_LOOKED_THROUGH)
 
 
-def _tally(row: AnyRow, due: int | None) -> Tally:
-    oldest = due if row.state == JobState.SCHEDULED else row.oldest
-    since = None if oldest is None else instant(oldest)
+def _tally(row: AnyRow) -> Tally:
+    since = None if row.oldest is None else instant(row.oldest)
     return Tally(row.queue, row.engine, JobState(row.state), row.jobs, since)

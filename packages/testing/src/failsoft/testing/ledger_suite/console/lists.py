@@ -25,6 +25,7 @@ from failsoft.testing.ledger_suite.fixtures import (
     ended,
     new_job,
     offered,
+    plan,
     raises,
     reoffered,
     started,
@@ -257,6 +258,26 @@ class JobListPromises:
         assert found["default", FIRST, "running"] == (1, None)
         assert found["default", FIRST, "failed"][0] == 1
         assert {state for _, _, state in found} == {"offered", "scheduled", "running", "failed"}
+
+    def test_chains_are_listed_by_their_first_jobs(
+        self, ledger: Ledger, pass_time: PassTime
+    ) -> None:
+        """The newest first, page by page; neither their other jobs nor jobs that are alone."""
+        for chain in ("old", "mid", "new"):
+            jobs = [
+                new_job(id=f"{chain}-0", follow_ups=f'{{"then": {{"job_id": "{chain}-1"}}}}'),
+                new_job(id=f"{chain}-1", waits_for=f"{chain}-0"),
+            ]
+            ledger.record_chain(jobs, plan())
+            pass_time(MOMENT)
+        offered(ledger, id="alone-0")
+
+        found = walked(lambda after: ledger.chains(after, 2))
+
+        assert [each.id for each in found] == ["new-0", "mid-0", "old-0"]
+        assert not ledger.chains(limit=3).after
+        other = ledger.find({}, limit=1).after
+        assert raises(OptionInvalidError, lambda: ledger.chains(other))
 
     def test_the_names_that_jobs_have_are_known(self, ledger: Ledger) -> None:
         """Each once, in its order."""

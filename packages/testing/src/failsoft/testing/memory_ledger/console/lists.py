@@ -127,6 +127,14 @@ class MemoryJobLists(MemoryReader):
             found = self._store.groups.values()
             return page_of(found, lambda g: Place(age[g.id], g.id), Part(cursor, limit, "groups:"))
 
+    def chains(self, cursor: str | None = None, limit: int = 50) -> Page[JobSummary]:
+        """Return the first jobs of the chains, the newest first."""
+        with self.transaction():
+            firsts = (row for row in self._store.rows.values() if row.id.endswith("-0"))
+            found = [row for row in firsts if _ends(row).then is not None]
+            rows = page_of(found, place_in({}), Part(cursor, limit, "chains:"))
+            return Page([self._summary(row) for row in rows.items], rows.after)
+
     def story(self, job_id: str) -> Story:
         """Return everything that the ledger keeps of a job."""
         with self.transaction():
