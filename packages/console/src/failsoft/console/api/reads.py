@@ -81,6 +81,19 @@ def samples(call: Call) -> Response:
     return call.json(call.ledger.samples(datetime.now(UTC) - timedelta(hours=1)))
 
 
+def waits(call: Call) -> Response:
+    """`GET /api/v1/waits`: jobs that wait for events and for others."""
+    query = call.request.query_params
+    return call.json(call.ledger.waits(query.get("after") or None, read_limit(query.get("limit"))))
+
+
+def limits(call: Call) -> Response:
+    """`GET /api/v1/limits`: keys of limits."""
+    query = call.request.query_params
+    after, limit = query.get("after") or None, read_limit(query.get("limit"))
+    return call.json(call.ledger.limit_keys(after, limit))
+
+
 def bulks(call: Call) -> Response:
     """`GET /api/v1/bulks`: the bulks, the newest first."""
     query = call.request.query_params

@@ -35,20 +35,12 @@ def schedules(call: Call) -> Response:
 
 def pause_schedule(call: Call) -> Response:
     """`POST /schedules/{name}/pause`."""
-    name = call.path["name"]
-    control = _control(call)
-    control.get(name)
-    call.act(call.entry("pause", "schedule", name), lambda: control.pause(name))
-    return call.done(f"The schedule {name} is paused.", call.url("schedules"))
+    return _switched(call, "pause", "is paused")
 
 
 def resume_schedule(call: Call) -> Response:
     """`POST /schedules/{name}/resume`."""
-    name = call.path["name"]
-    control = _control(call)
-    control.get(name)
-    call.act(call.entry("resume", "schedule", name), lambda: control.resume(name))
-    return call.done(f"The schedule {name} goes on.", call.url("schedules"))
+    return _switched(call, "resume", "goes on")
 
 
 def trigger(call: Call) -> Response:
@@ -126,6 +118,14 @@ def fields_of(known: AnyDefinition | None) -> Sequence[tuple[str, str, bool]]:
         (name, getattr(field.annotation, "__name__", str(field.annotation)), field.is_required())
         for name, field in fields.items()
     ]
+
+
+def _switched(call: Call, action: str, now: str) -> Response:
+    name, control = call.path["name"], _control(call)
+    control.get(name)
+    switch = control.pause if action == "pause" else control.resume
+    call.act(call.entry(action, "schedule", name), lambda: switch(name))
+    return call.done(f"The schedule {name} {now}.", call.url("schedules"))
 
 
 def _control(call: Call) -> Schedules:
