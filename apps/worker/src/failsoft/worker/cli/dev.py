@@ -4,6 +4,7 @@ import os
 import webbrowser
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -63,19 +64,9 @@ def dev(
             with may_be_lost():
                 click.echo(f"# for other programs; {FOLDER / 'env'} holds the same")
                 click.echo(site.exports(), nl=False)
-        url = None if console is None else console.url
-
-        def ready(pids: Mapping[str, int]) -> None:
-            with may_be_lost():
-                if as_json:
-                    _print_json(site, url, pids)
-                else:
-                    _say_ready(url, pids)
-            if opens and url is not None:
-                webbrowser.open(url)
-
+        announce = _Announcement(site, console, as_json, opens)
         watch = () if no_reload else watched or (Path(),)
-        session = DevSession(settings, site.environment, queues, watch=watch, ready=ready)
+        session = DevSession(settings, site.environment, queues, watch=watch, ready=announce)
         if console is not None:
             session.on_change(console.restart)
         session.on_signals()
@@ -89,12 +80,24 @@ def _console(settings: Settings, site: DevSite) -> AbstractContextManager[DevCon
     return DevConsole(site)
 
 
-def _print_json(site: DevSite, url: str | None, pids: Mapping[str, int]) -> None:
-    workers = {"workers": pids, "pid": os.getpid(), "env_file": str(site.env_file)}
-    print_json({"environment": site.addresses, "console": url, **workers})
+@dataclass(frozen=True, slots=True)
+class _Announcement:
+    """What is said once everything runs."""
 
+    site: DevSite
+    console: DevConsole | None
+    as_json: bool
+    opens: bool
 
-def _say_ready(url: str | None, pids: Mapping[str, int]) -> None:
-    if url is not None:
-        say(f"console: {url}")
-    say(f"ready: {', '.join(pids)}; Ctrl-C stops, twice at once")
+    def __call__(self, pids: Mapping[str, int]) -> None:
+        url = None if self.console is None else self.console.url
+        with may_be_lost():
+            if self.as_json:
+                workers = {"workers": pids, "pid": os.getpid(), "env_file": str(self.site.env_file)}
+                print_json({"environment": self.site.addresses, "console": url, **workers})
+            else:
+                if url is not None:
+                    say(f"console: {url}")
+                say(f"ready: {', '.join(pids)}; Ctrl-C stops, twice at once")
+        if self.opens and url is not None:
+            webbrowser.open(url)

@@ -7,8 +7,8 @@ from starlette.responses import Response
 from failsoft.console.call import Call
 from failsoft.console.pages.decisions import causes_of
 from failsoft.console.pages.job import document_of
-from failsoft.console.pages.overview import FRESH
 from failsoft.console.views.search import read_filter, read_limit
+from failsoft.dispatcher.fleet import FRESH
 
 
 def jobs(call: Call) -> Response:

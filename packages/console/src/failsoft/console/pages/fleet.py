@@ -7,8 +7,9 @@ from typing import Any
 from starlette.responses import Response
 
 from failsoft.console.call import Call
-from failsoft.console.pages.overview import FRESH, LAST_HOUR, engine_rows, queue_rows, switches_of
+from failsoft.console.pages.overview import switches_of
 from failsoft.console.views.search import query_of
+from failsoft.dispatcher.fleet import FRESH, LAST_HOUR, engine_rows, queue_rows
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.ports.console import JobSummary

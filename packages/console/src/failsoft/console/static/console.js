@@ -79,7 +79,7 @@
       view().dataset.tag = raw.headers.get("ETag");
     }
   });
-  document.addEventListener("htmx:after:swap", () => { showTimes(); drawChart(); markRow(); });
+  document.addEventListener("htmx:after:swap", () => { showTimes(); drawChart(); markRow(); showSelection(); });
 
   // The chart of the overview.
   let plot = null;
@@ -126,10 +126,14 @@
   const showSelection = () => {
     const said = $("#selected");
     if (said) said.textContent = selected().length ? `${selected().length} selected` : "";
-    $$("#view [data-needs-selection]").forEach((each) => { each.hidden = selected().length === 0; });
+    $$("#view [data-selection]").forEach((each) => { each.disabled = selected().length === 0; });
+    const all = $("#select-all");
+    if (all) all.checked = selected().length > 0 && selected().length === $$("#view input[name=ids]").length;
   };
 
   const openMenu = (name) => {
+    const button = selected().length ? $(`#view [data-selection="${name}"]`) : null;
+    if (button) { button.click(); return; }
     const menu = $(`#view details[data-action="${name}"]`);
     if (!menu) return;
     menu.open = true;
