@@ -1,9 +1,10 @@
 """An evening at a shop: Redis is killed, and a person sees it and puts right what is left."""
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from failsoft.console import Actor, console
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger import Database
+from failsoft.ledger import Database, SqlLedger
+from failsoft.ledger.schema.tables import samples
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.console_environment import own_environment
@@ -28,7 +30,7 @@ from tests.deployments.effect_log import FILE
 from tests.servers.processes import PATIENCE, Processes, wait_until
 from tests.servers.valkey import Valkey
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 DESK = {"width": 1360, "height": 860}
 
@@ -69,6 +71,7 @@ def test_an_outage_is_seen_understood_and_put_right(  # noqa: PLR0915, PLR0917 -
         environment=own_environment(load_settings()),
         authenticate=lambda _: Actor.of("ada", "admin"),
     )
+    _an_hour_before(ledger)
     rq = shop.worker("rq", "orders")
     dramatiq = shop.worker("dramatiq", "orders")
     shop.wait_for(rq, dramatiq)
@@ -162,6 +165,20 @@ def test_an_outage_is_seen_understood_and_put_right(  # noqa: PLR0915, PLR0917 -
         camera.take(page, "activity")
         _pictures(browser, base, {"job": f"/jobs/{moving.id}", "overview": "/"}, camera)
         assert not reports
+
+
+def _an_hour_before(ledger: SqlLedger) -> None:
+    """Keep figures of the hour before, as a shop that is open all day has them."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    totals = {"succeeded": 4000, "failed": 12, "cancelled": 3}
+    found = []
+    for ago in range(60, 0, -1):
+        totals["succeeded"] += 40 + round(18 * math.sin(ago / 6)) + ago % 7
+        totals["failed"] += ago % 11 == 0
+        for metric, value in totals.items():
+            of = {"queue": "orders", "engine": "rq", "metric": metric, "value": value}
+            found.append({"minute": now - timedelta(minutes=ago), **of})
+    ledger.database.write(lambda connection: connection.execute(samples.insert(), found))
 
 
 def _pictures(browser: Any, base: str, paths: dict[str, str], camera: Camera) -> None:
