@@ -97,3 +97,22 @@ def test_the_story_names_the_hand_over_and_why(shown: Shown) -> None:
     assert "handed from rq to dramatiq as epoch 2, because the lease of node-0 w-81 ran out" in page
     assert 'class="arrow"' in page
     assert page.count('class="step plain"') == 4
+
+
+def test_a_job_says_first_what_a_hand_over_has_kept(shown: Shown) -> None:
+    page = shown.client().get(f"/jobs/{shown.scene.taken_over}").text
+
+    assert "rq → dramatiq: it went on after step " in page
+    assert "finished steps were not done again" in page
+    assert "not done again" not in shown.client().get(f"/jobs/{shown.scene.failed}").text
+
+
+def test_what_happened_is_told_in_the_order_of_its_causes(shown: Shown) -> None:
+    page = shown.client().get(f"/jobs/{shown.scene.taken_over}").text
+    told = page[page.index("Why here?") : page.index("Facts")]
+    in_order = ["rq took the offer", "Attempt 1 claimed it on rq", "handed from rq to dramatiq"]
+    in_order += ["dramatiq took the offer", "Attempt 2 claimed it on dramatiq"]
+
+    places = [told.index(text) for text in in_order]
+
+    assert places == sorted(places)
