@@ -81,11 +81,6 @@ def _spread(ledger: SqlLedger, text: str, number: int = 0) -> list[str]:
     held = claimed(ledger, offered(ledger, "rq", name=short, queue=short), worker=short)
     ledger.record(held, StepRecord(short, 0, StepKind.INTENT, "null"))
     ledger.conclude(held, Conclusion(HOLD, error=error, reason=text))
-    wait = Wait(event_topic(short, key=short), LONG, event=short, key=short)
-    note = {"timeout_s": 3600, "job": None, "event": short, "key": short}
-    waits = claimed(ledger, offered(ledger, "rq", name=short, queue=short))
-    step = StepRecord(short, 0, StepKind.WAIT, json.dumps(note))
-    ledger.conclude(waits, Conclusion(SUSPEND, delay=LONG, step=step, wait=wait))
     limits = Limits(Limit(hashed(text), 2))
     other = waiting(ledger, name=short, limits=limits, queue=short, tags=(short,))
     ledger.beat(WorkerRecord(f"boot-x{number}", "rq", short, short, 1, 1), LONG)
@@ -96,7 +91,16 @@ def _spread(ledger: SqlLedger, text: str, number: int = 0) -> list[str]:
     entry = AuditEntry(f"h{number}", actor, "cli eve", "cancel", "job", failed.id, reason)
     ledger.audit(entry)
     ledger.note_switch("rq", "over", {"to": text})
-    return [failed.id, held.job_id, other.id, waits.job_id]
+    return [failed.id, held.job_id, other.id, _waiting(ledger, short)]
+
+
+def _waiting(ledger: SqlLedger, short: str) -> str:
+    wait = Wait(event_topic(short, key=short), LONG, event=short, key=short)
+    note = {"timeout_s": 3600, "job": None, "event": short, "key": short}
+    waits = claimed(ledger, offered(ledger, "rq", name=short, queue=short))
+    step = StepRecord(short, 0, StepKind.WAIT, json.dumps(note))
+    ledger.conclude(waits, Conclusion(SUSPEND, delay=LONG, step=step, wait=wait))
+    return waits.job_id
 
 
 @pytest.fixture

@@ -79,11 +79,12 @@ def test_one_look_a_second_serves_all_pages_of_the_process(
         streams = [stream._events(poller, frozenset({"overview"})) for _ in range(200)]
         for each in streams:
             await anext(each)
-        before, had = looks[0], dict(poller.versions)
-        waiting(ledger)
         async with asyncio.timeout(PATIENCE):
-            while poller.versions == had or not had:
-                had = had or dict(poller.versions)
+            while not poller.versions:
+                await poller.change(PATIENCE)
+            before, had = looks[0], poller.versions
+            waiting(ledger)
+            while poller.versions == had:
                 await poller.change(PATIENCE)
         assert looks[0] - before < 20
         for each in streams:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from types import MappingProxyType
 
 from failsoft.console.views.filters import clock, seen, span
@@ -110,11 +110,12 @@ def carried_on(story: Story) -> str:
     engines = [each.engine for each in story.attempts]
     if len(set(engines)) <= 1:
         return ""
-    last = story.attempts[-1]
+    pairs = pairwise(story.attempts)
+    last = [after for before, after in pairs if before.engine != after.engine][-1]
     kept = [each for each in story.steps if each.epoch < last.epoch and each.kind in _FINISHED]
     moved = " → ".join(seen(engine) for engine, _ in groupby(engines))
     if not kept:
-        return f"{moved}: no step was finished before, so the last attempt began at the first."
+        return f"{moved}: no step was finished before, so it began anew."
     number = "1 finished step was" if len(kept) == 1 else f"{len(kept)} finished steps were"
     return f"{moved}: it went on after step {seen(kept[-1].name)}; {number} not done again."
 
