@@ -23,6 +23,8 @@ from failsoft.dispatcher.fleet import (
 )
 from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.job_engine.ports.console import Notice
+from failsoft.job_engine.records.engine_switch import DisabledEngine
+from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.visible import visible
 from failsoft.ledger import SqlLedger
@@ -115,7 +117,7 @@ def snapshot(ledger: SqlLedger, engine_names: Sequence[str]) -> Snapshot:
     """
     now = datetime.now(UTC)
     tally, workers = ledger.tally(), ledger.live_workers()
-    switches = [*ledger.pauses(), *ledger.disabled_engines()]
+    switches: list[Pause | DisabledEngine] = [*ledger.pauses(), *ledger.disabled_engines()]
     notices = ledger.notices(limit=20).items
     totals = {
         str(state): sum(each.count for each in tally if each.state is state) for state in _TOTALS

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, Connection, bindparam, func, or_, select
+from sqlalchemy import BigInteger, BindParameter, Connection, bindparam, func, or_, select
 
 from failsoft.job_engine.policies.limits import Limits
 from failsoft.job_engine.ports import cursor as cursors
@@ -27,7 +27,8 @@ from failsoft.ledger.schema.tables import steps
 from failsoft.ledger.transitions import limits as limit_writes
 
 _WAITS, _KEYS = "waits", "limit keys"
-_TOPIC, _JOB = bindparam("topic"), bindparam("job")
+_TOPIC: BindParameter[str] = bindparam("topic")
+_JOB: BindParameter[str] = bindparam("job")
 #: In the order of an index: those that wait for the same, by their ids.
 _AWAITING = (
     select(*SUMMARY, jobs.c.awaits)
