@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from failsoft.console.call import Call
+from failsoft.console.views.performance import performance_of
 from failsoft.dispatcher.schedules import Schedules
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.errors import OptionInvalidError, PayloadInvalidError
@@ -76,6 +77,7 @@ def definition(call: Call) -> Response:
     wanted: JobFilter = {"name": (name,)}
     jobs = call.panel(("definition", name), lambda ledger: ledger.find(wanted, None, 15))
     pauses = call.panel("pauses", lambda ledger: ledger.pauses())
+    figures = call.panel("figures", lambda ledger: ledger.figures())
     known = catalogue.get(name) if name in catalogue else None
     if known is None and jobs.value is not None and not jobs.value.items:
         raise OptionInvalidError("expected the name of a definition or of a job's, got another")
@@ -85,6 +87,7 @@ def definition(call: Call) -> Response:
         name=name,
         definition=known,
         fields=fields_of(known),
+        performance=performance_of(name, figures.value) if figures.value else (),
         jobs=jobs.value.items if jobs.value else (),
         pause=_of_jobs(pauses.value or ()).get(name),
         panel=jobs,
