@@ -108,17 +108,17 @@ def test_an_outage_is_seen_understood_and_put_right(  # noqa: PLR0915, PLR0917 -
         valkey.kill()
         for number in range(20):
             dispatch(send_receipt, Order(order=1000 + number))
-        page.wait_for_selector(".engine.open", timeout=60_000)
-        page.wait_for_selector("text=Jobs left", timeout=60_000)
+        page.wait_for_selector(".engine.open", timeout=180_000)
+        page.wait_for_selector("text=Jobs left", timeout=180_000)
         camera.take(page, "failover-2-open")
 
         # The host of the RQ workers goes as well: what ran there runs on from its last step.
         page.goto(f"{base}/jobs/{moving.id}")
         rq.process.kill()
         gate.touch()
-        page.wait_for_selector(".lanes .arrow", timeout=90_000)
+        page.wait_for_selector(".lanes .arrow", timeout=180_000)
         camera.take(page, "failover-3-moved")
-        page.wait_for_selector(".head .state.succeeded", timeout=60_000)
+        page.wait_for_selector(".head .state.succeeded", timeout=180_000)
         camera.take(page, "failover-4-done")
         assert [step.epoch for step in ledger.steps(moving.id)][:2] == [1, 1]
         assert ledger.get(moving.id).engine == "dramatiq"
@@ -151,7 +151,7 @@ def test_an_outage_is_seen_understood_and_put_right(  # noqa: PLR0915, PLR0917 -
         page.fill("input[name=typed]", "60")
         page.fill("input[name=reason]", "the sale is over")
         page.click("form.sheet button")
-        page.wait_for_selector(".head .state.succeeded", timeout=60_000)
+        page.wait_for_selector(".head .state.succeeded", timeout=180_000)
         assert ledger.count({"states": (JobState.CANCELLED,)}).number == 60
 
         # All of that is on record.

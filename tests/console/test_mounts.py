@@ -91,7 +91,7 @@ def program(
     if "django" in request.param:
         pytest.importorskip("django")
         monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.console.django_settings")
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"__name__": __name__}
     exec(compile(request.param, str(PAGE), "exec"), found)  # noqa: S102 - our own page
     return found
 
