@@ -107,7 +107,9 @@ def test_an_outage_is_seen_understood_and_put_right(  # noqa: PLR0915, PLR0917 -
         # Redis is killed. The page says so by itself.
         valkey.kill()
         for number in range(20):
-            dispatch(send_receipt, Order(order=1000 + number))
+            # Due in a moment: the workers offer them, so their breakers open, too.
+            soon = timedelta(milliseconds=200 * number)
+            dispatch(send_receipt, Order(order=1000 + number), delay=soon)
         page.wait_for_selector(".engine.open", timeout=180_000)
         page.wait_for_selector("text=Jobs left", timeout=180_000)
         camera.take(page, "failover-2-open")

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 #: The longest reason that an action takes.
 MAX_REASON_CHARS = 500
-#: So much of the address of the page that an action returns to is looked at.
+#: The longest address of a page that an action returns to.
 MAX_BACK_CHARS = 20_000
 
 
@@ -164,8 +164,12 @@ class Call:
     def _back(self, default: str) -> str:
         """Return the page that the form was on, if it is one of the console's."""
         # The action is done by now: what cannot be a page is left out, not refused.
-        given = (self.body.get("back") or [""])[-1][:MAX_BACK_CHARS]
-        is_ours = given.startswith(f"{self.prefix}/") and not given.startswith("//")
+        given = (self.body.get("back") or [""])[-1]
+        is_ours = (
+            len(given) <= MAX_BACK_CHARS
+            and given.startswith(f"{self.prefix}/")
+            and not given.startswith("//")
+        )
         return given if is_ours and given.isprintable() and "\\" not in given else default
 
     def _tagged(self, response: Response) -> Response:
