@@ -73,6 +73,7 @@ test-prometheus: setup  ## Scrape a real failover with a real Prometheus: every 
 
 test-browser: setup  ## Use the console as people do, in Chromium: keys, no JavaScript
 	@command -v chromium >/dev/null || apt-get install --yes --no-install-recommends chromium
+	@command -v npm >/dev/null || apt-get install --yes --no-install-recommends npm
 	@$(UV) run --quiet --locked --isolated --all-packages --all-extras --group browser \
 		--python $(PYTHON) pytest -m long tests/browser $(ARGS)
 

@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from starlette.testclient import TestClient
 
 from failsoft.job_engine.records.states import JobState
-from tests.console.conftest import Shown
+from tests.console.conftest import SAME_ORIGIN, Shown
 from tests.servers.processes import PATIENCE, wait_until
 
 
@@ -121,3 +122,79 @@ def test_a_viewer_is_shown_no_button_that_would_be_refused(shown: Shown) -> None
 
     assert 'method="post"' not in page
     assert 'method="post"' in shown.client("operator").get(f"/jobs/{shown.scene.failed}").text
+
+
+def test_selected_rows_are_acted_on_each_by_itself(shown: Shown) -> None:
+    client, scene = shown.client("operator"), shown.scene
+    chosen = [scene.scheduled, scene.running, scene.succeeded]
+    asked = client.get("/selected", params={"action": "cancel", "ids": chosen})
+    assert asked.status_code == 200
+    assert "3 selected jobs" in asked.text
+    assert shown.ledger.get(scene.scheduled).state is JobState.SCHEDULED
+
+    done = client.post(
+        "/selected", data={"action": "cancel", "ids": chosen, "reason": "typo", "back": "/jobs"}
+    )
+
+    assert done.headers["location"] == "/jobs"
+    assert shown.ledger.get(scene.scheduled).state is JobState.CANCELLED
+    assert shown.ledger.get(scene.running).cancel_requested
+    assert shown.ledger.get(scene.succeeded).state is JobState.SUCCEEDED
+    entry = shown.ledger.audits(target=scene.scheduled).items[0]
+    assert (entry.action, entry.reason) == ("cancel", "typo")
+
+
+def test_a_selected_row_that_refuses_keeps_none_of_the_others(shown: Shown) -> None:
+    client, scene = shown.client("operator"), shown.scene
+
+    client.post("/selected", data={"action": "retry", "ids": [scene.succeeded, scene.failed]})
+
+    assert shown.ledger.again(scene.failed)
+    assert not shown.ledger.again(scene.succeeded)
+    page = client.get("/jobs").text
+    assert "1 jobs are done again" in page
+    assert "1 were refused" in page
+
+
+@pytest.mark.parametrize("ids", [[], ["x"] * 0, [f"id-{place}" for place in range(201)]])
+def test_none_and_too_many_selected_rows_are_refused(shown: Shown, ids: list[str]) -> None:
+    refused = shown.client().post("/selected", data={"action": "cancel", "ids": ids})
+
+    assert refused.status_code == 400
+
+
+def test_an_operator_without_the_permission_decides_no_selected_held_job(shown: Shown) -> None:
+    from failsoft.console import Actor, Permission, console  # noqa: PLC0415 - beside its use
+
+    access = frozenset({Permission.VIEW, Permission.BULK})
+    app = console(
+        environment=shown.surroundings, authenticate=lambda _: Actor("eve", "custom", access)
+    )
+    client = TestClient(app, headers=SAME_ORIGIN, follow_redirects=False)
+
+    given = {"action": "abandon", "ids": [shown.scene.held]}
+    assert client.post("/selected", data=given).status_code == 403
+    assert shown.ledger.get(shown.scene.held).state is JobState.HELD
+
+
+def test_an_event_is_sent_to_the_jobs_that_wait_for_it(shown: Shown) -> None:
+    client = shown.client()
+    page = client.get("/waits").text
+    assert "order-7" in page
+    assert "await-payment" in page
+
+    given = {"event": "paid", "key": "order-7", "payload": '{"by": "card"}'}
+    done = client.post("/waits", data=given)
+
+    assert done.status_code == 303
+    assert shown.ledger.audits(target="paid").items[0].detail == {"key": "order-7"}
+    for wrong in ({"to": "x"}, {"key": ""}, {"payload": "{"}, {"event": ""}):
+        assert client.post("/waits", data={**given, **wrong}).status_code == 400
+
+
+def test_limits_say_how_many_wait_and_what_is_full(shown: Shown) -> None:
+    page = shown.client().get("/limits").text
+
+    assert "sync_account" in page
+    assert page.count("! full") == 1
+    assert "1 of 2" in page

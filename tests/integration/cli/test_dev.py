@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from failsoft.ledger import Database, SqlLedger
@@ -75,6 +76,29 @@ def test_everything_is_up_and_a_program_that_knows_where_can_use_it(dev_cli: Com
     assert (ready["env_file"], mode) == (f"{dev_cli.folder}/.failsoft/env", 0o600)
     assert another.status == FAILURE
     assert f"got one with process id {dev.pid}" in another.err
+
+
+def test_the_console_is_open_and_shows_the_queue_unless_it_is_switched_off(
+    dev_cli: CommandLine,
+) -> None:
+    dev, ready = start(dev_cli)
+    client = httpx2.Client(base_url=ready["console"])
+
+    def shows_workers() -> bool:
+        answer = client.get("api/v1/workers")
+        return answer.status_code == 200 and len(answer.json()) == 2
+
+    assert ready["console"].startswith("http://127.0.0.1:")
+    wait_until(shows_workers, PATIENCE, "the console shows the workers")
+    assert client.post("queues/threads/pause").status_code == 403
+    dev.signal(signal.SIGINT)
+    assert dev.wait() == 0
+    with pytest.raises(httpx2.ConnectError):
+        client.get("healthz")
+
+    dev_cli.env["FAILSOFT_CONSOLE"] = "false"
+    _, off = start(dev_cli)
+    assert off["console"] is None
 
 
 def test_ctrl_c_stops_everything_and_the_next_run_has_the_same_addresses(

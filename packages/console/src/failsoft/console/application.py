@@ -42,7 +42,7 @@ logger: logging.Logger = logging.getLogger("failsoft.console")
 
 #: The largest body and the longest query that are read, in bytes.
 MAX_BODY_BYTES = 1024 * 1024
-MAX_QUERY_BYTES = 8 * 1024
+MAX_QUERY_BYTES = 16 * 1024
 
 _STATUS: tuple[tuple[type[FailsoftError], int], ...] = (
     (NotFoundError, 404),

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 #: The longest reason that an action takes.
 MAX_REASON_CHARS = 500
+#: The longest address of a page that an action returns to.
+MAX_BACK_CHARS = 20_000
 
 
 @dataclass(slots=True)
@@ -161,8 +163,13 @@ class Call:
 
     def _back(self, default: str) -> str:
         """Return the page that the form was on, if it is one of the console's."""
-        given = self.text("back", most=4000)
-        is_ours = given.startswith(f"{self.prefix}/") and not given.startswith("//")
+        # The action is done by now: what cannot be a page is left out, not refused.
+        given = (self.body.get("back") or [""])[-1]
+        is_ours = (
+            len(given) <= MAX_BACK_CHARS
+            and given.startswith(f"{self.prefix}/")
+            and not given.startswith("//")
+        )
         return given if is_ours and given.isprintable() and "\\" not in given else default
 
     def _tagged(self, response: Response) -> Response:

@@ -11,6 +11,7 @@ from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.ports.console import ConsoleLedger
 from failsoft.job_engine.ports.ledger import WorkerLedger
+from failsoft.job_engine.ports.measures import MeasureLedger
 from failsoft.job_engine.ports.routes import RouteLedger
 
 #: Entry points that make an environment from the settings; the worker app has one.
@@ -18,7 +19,7 @@ ENVIRONMENT_GROUP = "failsoft.app"
 ENVIRONMENT_NAME = "console"
 
 
-class Ledger(HandleLedger, WorkerLedger, RouteLedger, ConsoleLedger, Protocol):
+class Ledger(HandleLedger, WorkerLedger, RouteLedger, MeasureLedger, ConsoleLedger, Protocol):
     """The ledger as the console needs it."""
 
 

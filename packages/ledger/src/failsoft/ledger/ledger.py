@@ -9,6 +9,7 @@ from failsoft.ledger.roles.attempts import SqlAttempts
 from failsoft.ledger.roles.caller_transaction import SqlTransactional
 from failsoft.ledger.roles.console.activity import SqlActivity
 from failsoft.ledger.roles.console.bulks import SqlBulkActions
+from failsoft.ledger.roles.console.standing import SqlStanding
 from failsoft.ledger.roles.console.stories import SqlJobStories
 from failsoft.ledger.roles.dispatch import SqlRecording
 from failsoft.ledger.roles.engine_switches import SqlEngineSwitches
@@ -58,6 +59,7 @@ class SqlLedger(
     SqlMeasures,
     SqlTraces,
     SqlActivity,
+    SqlStanding,
     SqlJobStories,
     SqlBulkActions,
     SqlIdentity,

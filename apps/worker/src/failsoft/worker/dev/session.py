@@ -70,6 +70,7 @@ class DevSession:
         self._queues = queues
         self._watcher = CodeWatcher(watch, self._code_changed) if watch else None
         self._ready: Ready | None = ready
+        self._on_change: Callable[[], None] = lambda: None
         self._supervisor: Supervisor | None = None
         # Plain values, because a signal handler sets them.
         self._stops = 0
@@ -84,6 +85,7 @@ class DevSession:
             self._watcher.start()
         status = self._run_generation()
         while self._changed and not self._stops:
+            self._on_change()
             status = self._run_generation()
             if status != OK:
                 self._wait_for_change()
@@ -100,6 +102,10 @@ class DevSession:
                 self._supervisor.stop()
 
         on_stop_signals(stop)
+
+    def on_change(self, restart: Callable[[], None]) -> None:
+        """Call a function whenever code has changed, before the workers start again."""
+        self._on_change = restart
 
     def _run_generation(self) -> int:
         self._changed = False

@@ -20,7 +20,7 @@ _DECISIONS = frozenset({BulkAction.RESUME, BulkAction.ABANDON})
 def bulk_new(call: Call) -> Response:
     """`GET /bulk`: what an action would be done to, and the number to type."""
     query = call.request.query_params
-    action = _action(query.get("action", ""))
+    action = action_of(query.get("action", ""))
     pairs = [(name, value) for name, value in query.multi_items() if name != "action"]
     wanted = bulk_filter(action, read_filter(pairs))
     count = call.ledger.count(wanted)
@@ -29,8 +29,8 @@ def bulk_new(call: Call) -> Response:
 
 def bulk_start(call: Call) -> Response:
     """`POST /bulk`, with `action`, `filter`, `expected` and `typed`."""
-    action = _action(call.text("action"))
-    _check_decides(call, action)
+    action = action_of(call.text("action"))
+    check_decides(call, action)
     wanted = bulk_filter(action, read_filter([("q", call.text("filter", most=2000))]))
     shown, typed = _number(call, "expected"), _number(call, "typed")
     if shown != typed:
@@ -94,22 +94,33 @@ def _asked(
         count=count,
         changed=changed,
         bulk_id=uuid4().hex,
-        may_decide=_may_decide(call, action),
+        may_decide=may_decide(call, action),
     )
 
 
-def _action(text: str) -> BulkAction:
+def action_of(text: str) -> BulkAction:
+    """Return the action of that name.
+
+    Raises:
+        OptionInvalidError: There is none.
+    """
     if text not in tuple(BulkAction):
         raise OptionInvalidError(f"expected an action ({', '.join(BulkAction)}), got {text[:40]!r}")
     return BulkAction(text)
 
 
-def _may_decide(call: Call, action: BulkAction) -> bool:
+def may_decide(call: Call, action: BulkAction) -> bool:
+    """Return whether the actor may do an action to held jobs, or it is another one."""
     return action not in _DECISIONS or call.may(Permission.RESOLVE)
 
 
-def _check_decides(call: Call, action: BulkAction) -> None:
-    if not _may_decide(call, action):
+def check_decides(call: Call, action: BulkAction) -> None:
+    """Refuse an action whose further permission the actor has not.
+
+    Raises:
+        RefusedError: It is one.
+    """
+    if not may_decide(call, action):
         raise RefusedError(
             403, f"expected the permission {Permission.RESOLVE}, got the role {call.actor.role}"
         )

@@ -25,6 +25,8 @@ _ACTIONS: Mapping[str, Sequence[str]] = {
     JobState.OFFERED: ("cancel",),
     JobState.RUNNING: ("cancel",),
 }
+#: What may be done to selected rows of a list of several states; each job refuses what it cannot.
+_OF_ANY = ("retry", "cancel")
 
 
 def jobs(call: Call) -> Response:
@@ -70,6 +72,7 @@ def _listed(
         looked_through=found.looked_through if found else None,
         count=count,
         actions=_ACTIONS.get(state, ()) if call.may("bulk") else (),
+        selectable=(_ACTIONS.get(state, ()) if state else _OF_ANY) if call.may("bulk") else (),
         query=query_of(wanted),
     )
 
@@ -97,6 +100,7 @@ def _empty(line: str, problem: str) -> dict[str, Any]:
         "looked_through": None,
         "count": None,
         "actions": (),
+        "selectable": (),
         "query": "",
     }
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from failsoft.console.payloads.rendering import block, brief, pieces
+from failsoft.console.views.sparkline import bars
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.visible import visible
 
@@ -134,5 +135,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "block": block,
         "brief": brief,
         "pieces": pieces,
+        "bars": bars,
     }
 )

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from failsoft.job_engine.errors import OptionInvalidError
+from failsoft.job_engine.policies.limits import LimitUse
 from failsoft.job_engine.ports.job_filter import JobFilter, as_json, checked
 from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import (
@@ -379,6 +380,61 @@ class Known:
     engines: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that waits for an event, or for the end of a job that it invoked.
+
+    Attributes:
+        step: The step that waits.
+        since: When it began to.
+        until: When its time is up; None where it waits for as long as it takes.
+        event: The name of the event; None where the ledger does not keep it, and for a job.
+        key: The key that it waits under; None for an event that is sent to this job.
+        child_id: The job whose end it waits for; None for an event.
+    """
+
+    job: JobSummary
+    step: str
+    since: datetime
+    until: datetime | None = None
+    event: str | None = None
+    key: str | None = None
+    child_id: str | None = None
+
+
+def waiting_of(job: JobSummary, step: StepRecord, since: datetime) -> Waiting:
+    """Return what a job waits for, by the note of its step."""
+    note = json.loads(step.result)
+    seconds = note.get("timeout_s")
+    return Waiting(
+        job,
+        step.name,
+        since,
+        None if seconds is None else since + timedelta(seconds=seconds),
+        note.get("event"),
+        note.get("key"),
+        note.get("job"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """A key of limits, and how the jobs stand that share its room.
+
+    Attributes:
+        name: The definition of one of them.
+        use: The limit that one of them has, and how much of the room is taken.
+        waiting: How many of them wait to be offered, whatever for.
+        next_room: When there is room again at the latest; None where there is, or where it comes
+            with the end of a job.
+    """
+
+    name: str
+    use: LimitUse
+    waiting: Count
+    next_room: datetime | None = None
+
+
 class JobLists(Protocol):
     """What is read of many jobs."""
 
@@ -436,6 +492,30 @@ class JobLists(Protocol):
         A chain is known by its first job, whose id ends with its place: one that was given an id
         of its own is left out. No index has chains: a page says where the look for them has
         stopped, as that of `find`.
+        """
+        ...
+
+
+class Standing(Protocol):
+    """What jobs stand still for."""
+
+    def waits(self, cursor: str | None = None, limit: int = 50) -> Page[Waiting]:
+        """Return the jobs that wait for events and for other jobs.
+
+        Those that wait for the same stand together, by their ids.
+
+        Raises:
+            OptionInvalidError: For a cursor or a limit that cannot be one.
+        """
+        ...
+
+    def limit_keys(self, cursor: str | None = None, limit: int = 50) -> Page[KeyUse]:
+        """Return the keys of limits that jobs have which have not ended, in the order of the keys.
+
+        A key that is under a concurrency limit and under a rate is there twice.
+
+        Raises:
+            OptionInvalidError: For a cursor or a limit that cannot be one.
         """
         ...
 
@@ -550,5 +630,5 @@ class BulkActions(Protocol):
         ...
 
 
-class ConsoleLedger(JobLists, JobStories, Activity, BulkActions, Protocol):
+class ConsoleLedger(JobLists, Standing, JobStories, Activity, BulkActions, Protocol):
     """The ledger as a console and an exporter need it."""

@@ -61,7 +61,7 @@ class WaitSteps:
             expect.span("a timeout", timeout)
         job_id = self._journal.claim.job_id
         topic = event_topic(event, job_id=job_id) if key is None else event_topic(event, key=key)
-        return self._meet(name, Wait(topic, timeout), None)
+        return self._meet(name, Wait(topic, timeout, event=event, key=key), None)
 
     def job(self, name: str, definition: Any, payload: BaseModel) -> dict[str, Any]:
         """Return how the job ended that the step invokes.
@@ -161,4 +161,6 @@ def result_of_child(answer: dict[str, Any], result: Result[Any]) -> Any:
 
 def _note(wait: Wait) -> str:
     seconds = None if wait.timeout is None else wait.timeout.total_seconds()
-    return json.dumps({"timeout_s": seconds, "job": wait.child_id})
+    # The topic is a hash: what it is of is kept for people.
+    named = {"event": wait.event, "key": wait.key} if wait.event is not None else {}
+    return json.dumps({"timeout_s": seconds, "job": wait.child_id, **named})

@@ -45,6 +45,7 @@ from failsoft.job_engine.records.states import (
 from failsoft.testing.memory_ledger.claims import MemoryClaims
 from failsoft.testing.memory_ledger.clock_repair import MemoryClockRepair
 from failsoft.testing.memory_ledger.console.activity import MemoryActivity
+from failsoft.testing.memory_ledger.console.standing import MemoryStanding
 from failsoft.testing.memory_ledger.control.control import MemoryControl
 from failsoft.testing.memory_ledger.control.routes import MemoryRoutes
 from failsoft.testing.memory_ledger.expiry import MemoryExpiry
@@ -77,6 +78,7 @@ class MemoryLedger(
     MemoryHandOver,
     MemoryWaits,
     MemoryActivity,
+    MemoryStanding,
 ):
     """`Ledger` in memory; every transition is decided by the one table.
 
