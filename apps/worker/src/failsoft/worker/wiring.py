@@ -11,6 +11,7 @@ from failsoft.dispatcher import Dispatcher, ShardedDispatcher
 from failsoft.dispatcher.maintenance.activity import ActivityNotes
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
+from failsoft.dispatcher.maintenance.notifier import Notifier
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
 from failsoft.dispatcher.maintenance.route_guards import RouteGuards
 from failsoft.dispatcher.maintenance.stager import Stager
@@ -127,11 +128,24 @@ def build(
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     guards = RouteGuards(ledger, router, clock=clock, listener=listener)
     notes = ActivityNotes(ledger, engines, clock)
-    maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards, notes=notes)
+    maintenance = Maintenance(
+        *(engines, stager, rescuer, cron), guards=guards, notes=notes, notifier=_notifier(settings, ledger, clock, listener)
+    )
     return App(
         *(settings, clock, listener, ledger, keys, engines, router),
         *(dispatcher, maintenance, offers, measures),
     )
+
+
+def _notifier(
+    settings: Settings, ledger: SqlLedger, clock: Clock, listener: Listener
+) -> Notifier | None:
+    if not settings.notify.rules:
+        return None
+    # Imported here, with the jobs that it dispatches.
+    from failsoft.worker.notifications import Telegraph  # noqa: PLC0415 - see above
+
+    return Notifier(ledger, settings.notify.rules, Telegraph(clock), listener=listener)
 
 
 def death_notices(settings: Settings) -> DeathNotices:

@@ -1,7 +1,7 @@
 """What a process lets the ledger know besides jobs: its open breakers, and figures of a minute."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -29,6 +29,10 @@ class ActivityLedger(Protocol):
         """Keep the figures of this minute, once."""
         ...
 
+    def note_unserved(self) -> Sequence[str]:
+        """Record a notice for each queue in which a job waits and that no live worker serves."""
+        ...
+
 
 class ActivityNotes:
     """Notes breakers when they open and close, and samples once a minute; writes nothing else."""
@@ -49,7 +53,8 @@ class ActivityNotes:
         """
         self._note_breakers()
         if self._clock.steady() - self._sampled_at >= SAMPLE_SECONDS:
-            self._ledger.take_sample()
+            if self._ledger.take_sample():
+                self._ledger.note_unserved()
             self._sampled_at = self._clock.steady()
 
     def _note_breakers(self) -> None:

@@ -24,6 +24,7 @@ from failsoft.testing.ledger_suite.attempts.terminal_states import TerminalState
 from failsoft.testing.ledger_suite.console.activity import ActivityPromises
 from failsoft.testing.ledger_suite.console.bulks import BulkPromises
 from failsoft.testing.ledger_suite.console.lists import JobListPromises
+from failsoft.testing.ledger_suite.console.notices import NoticePromises
 from failsoft.testing.ledger_suite.control.cancel import CancelPromises
 from failsoft.testing.ledger_suite.control.engine_switches import EngineSwitchPromises
 from failsoft.testing.ledger_suite.control.keys import KeyPromises
@@ -88,6 +89,7 @@ class LedgerSuite(
     JobListPromises,
     ActivityPromises,
     BulkPromises,
+    NoticePromises,
     SchedulePromises,
     FollowUpPromises,
     ChainPromises,
