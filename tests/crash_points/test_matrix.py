@@ -84,7 +84,7 @@ def assert_each_notice_told_once(deployment: Deployment) -> None:
     found = ledger.notices(limit=MOST_ON_A_PAGE)
     assert found.after is None
     failures = [each for each in found.items if each.kind in ("job.fail", "job.crash_loop")]
-    jobs = ledger.list_jobs(limit=MOST_ON_A_PAGE, names=["send_notification"])
+    jobs = ledger.list_jobs(limit=MOST_ON_A_PAGE, name="send_notification")
     assert sum(json.loads(each.payload)["count"] for each in jobs) == len(failures)
 
 

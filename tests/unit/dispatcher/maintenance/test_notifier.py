@@ -50,7 +50,7 @@ class Desk:
 
     @property
     def jobs(self) -> list[JobRecord]:
-        found = self.ledger.list_jobs(limit=200, names=[send_notification.name])
+        found = self.ledger.list_jobs(limit=200, name=send_notification.name)
         return sorted(found, key=lambda job: job.id)
 
     @property

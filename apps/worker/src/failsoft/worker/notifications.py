@@ -36,7 +36,7 @@ class Telegraph:
 def trial(channel: str) -> Notification:
     """Return the notification by which a channel is tried."""
     now = datetime.now(UTC)
-    shown = Happening(id="test", kind="test", at=now)
+    shown = Happening(id="test", kind="test", at=now, reason="notifications arrive here")
     return Notification(
         channel=channel, kind="test", count=1, first_at=now, last_at=now, happenings=(shown,)
     )

@@ -129,7 +129,10 @@ def build(
     guards = RouteGuards(ledger, router, clock=clock, listener=listener)
     notes = ActivityNotes(ledger, engines, clock)
     maintenance = Maintenance(
-        *(engines, stager, rescuer, cron), guards=guards, notes=notes, notifier=_notifier(settings, ledger, clock, listener)
+        *(engines, stager, rescuer, cron),
+        guards=guards,
+        notes=notes,
+        notifier=_notifier(settings, ledger, clock, listener),
     )
     return App(
         *(settings, clock, listener, ledger, keys, engines, router),

@@ -61,4 +61,6 @@ def test_command(*, channel: str, timeout: timedelta, as_json: bool) -> None:
     handle = opened_dispatcher(settings).dispatch(send_notification, trial(channel))
     sent = handle.result(timeout)
     found = {"id": handle.id, "channel": sent.channel, "kind": sent.kind}
-    answer(found, f"sent to {sent.channel} ({sent.kind}) by job {handle.id}", "green", as_json=as_json)
+    answer(
+        found, f"sent to {sent.channel} ({sent.kind}) by job {handle.id}", "green", as_json=as_json
+    )

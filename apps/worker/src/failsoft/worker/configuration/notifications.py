@@ -19,6 +19,9 @@ from failsoft.job_engine.validation import did_you_mean
 
 if TYPE_CHECKING:
     from failsoft.job_engine.jobs.notifications.channels import Channel
+else:
+    # The settings have it as a field, whose annotations are evaluated.
+    Channel = Any
 
 #: The file, and the only tables that it may have.
 FILE = Path("failsoft.toml")
@@ -44,7 +47,7 @@ class Notifications:
         return f"{kinds} ({len(self.rules)} rules)" if kinds else ""
 
 
-def read_notifications(value: Any, duration: Any) -> Any:
+def read_notifications(value: Any, duration: Any) -> Notifications:
     """Read the JSON of `FAILSOFT_NOTIFY`, or `failsoft.toml` where that is empty.
 
     Args:
@@ -54,8 +57,10 @@ def read_notifications(value: Any, duration: Any) -> Any:
     Raises:
         ValueError: Something in it is wrong; the message has no address and no secret.
     """
-    if not isinstance(value, str):
+    if isinstance(value, Notifications):
         return value
+    if not isinstance(value, str):
+        raise ValueError(f"expected a JSON object, got {type(value).__name__}")  # noqa: TRY004 - pydantic's
     try:
         return _notifications(_tables(value), duration)
     except ConfigurationError as error:

@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PlainValidator,
     PrivateAttr,
     SecretStr,
     ValidationError,
@@ -129,7 +130,7 @@ LedgersByName = Annotated[dict[str, str], NoDecode, BeforeValidator(read_ledgers
 SlotsByQueue = Annotated[dict[str, int], NoDecode, BeforeValidator(read_slots)]
 #: Channels and rules; from a file of its own where the setting is empty.
 Notify = Annotated[
-    Notifications, NoDecode, BeforeValidator(lambda value: read_notifications(value, _span))
+    Notifications, NoDecode, PlainValidator(lambda value: read_notifications(value, _span))
 ]
 Secrets = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
 

@@ -23,7 +23,6 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "schedule.skip": "the schedule of {job} has left out three ticks in a row",
         "queue.unserved": "no worker serves queue {queue}, and jobs wait in it",
         "bulk.done": "an action on many jobs is done",
-        "test": "a test: notifications arrive here",
     }
 )
 #: After so many ticks in a row that were left out there is a notice.

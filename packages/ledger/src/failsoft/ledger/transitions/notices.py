@@ -4,7 +4,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Text, bindparam, cast, insert, literal_column, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Text,
+    bindparam,
+    cast,
+    insert,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects import postgresql
 
 from failsoft.job_engine.records.states import CRASH_OUT, EXHAUST, JobState, Transition

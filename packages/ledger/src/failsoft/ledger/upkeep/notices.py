@@ -114,7 +114,10 @@ def _change_digest(connection: Connection, seen: Digest | None, new: Digest) -> 
 
 def _waits() -> ColumnElement[bool]:
     # A job that no engine takes is due again and again, each time after a pause.
-    due = jobs.c.state == JobState.SCHEDULED, jobs.c.run_at <= now_us() + microseconds(BLOCKED_PAUSE)
+    due = (
+        jobs.c.state == JobState.SCHEDULED,
+        jobs.c.run_at <= now_us() + microseconds(BLOCKED_PAUSE),
+    )
     offered = jobs.c.state == JobState.OFFERED
     return or_(due[0] & due[1], offered)
 

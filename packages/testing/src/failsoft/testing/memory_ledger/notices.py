@@ -54,7 +54,9 @@ class MemoryNotices(MemoryDispatch):
             now = self._store.clock.now()
             hour, kind = int(now.timestamp()) // int(_HOUR.total_seconds()), "queue.unserved"
             noted = list[str]()
-            for queue in sorted({row.queue for row in self._store.rows.values() if self._waits(row)}):
+            for queue in sorted(
+                {row.queue for row in self._store.rows.values() if self._waits(row)}
+            ):
                 notice_id = f"{kind}:{queue}:{hour}"
                 if notice_id not in self._store.notices:
                     self._store.notices[notice_id] = Notice(

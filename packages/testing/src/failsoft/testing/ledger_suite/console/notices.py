@@ -135,4 +135,3 @@ class NoticePromises:
 
         kinds = {(each.notice.kind, each.notice.queue) for each in ledger.pending_notices().untold}
         assert ("queue.unserved", "mail") in kinds
-
