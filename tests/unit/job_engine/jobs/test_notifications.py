@@ -32,6 +32,7 @@ from failsoft.job_engine.jobs.notifications.send_notification import (
     SendNotification,
     SentNotification,
 )
+from failsoft.job_engine.jobs.public_http import ForbiddenAddressError
 from failsoft.testing import FrozenClock
 from tests.unit.job_engine.jobs.fakes import Job
 
@@ -194,3 +195,16 @@ def test_a_channel_shows_its_host_alone() -> None:
 
     assert chosen.place == "https://chat.example.com"
     assert "hush" not in repr(chosen)
+
+
+def test_a_private_address_is_refused_unless_it_is_allowed() -> None:
+    job = Job()
+    chosen = channel("slack", url="http://127.0.0.1:9/hush")
+    handler = SendNotification(
+        {"ops": chosen},
+        lambda: DeliverWebhook(WebhookSettings(), job.clock),
+        lambda: pytest.fail("no mail"),
+    )
+
+    with pytest.raises(ForbiddenAddressError, match=r"got 127\.0\.0\.1"):
+        job.attempt(handler, notification())

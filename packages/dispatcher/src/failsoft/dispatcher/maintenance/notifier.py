@@ -1,13 +1,13 @@
 """The notifier: any number of them, no leader, tells notices by the rules of the settings.
 
 What is told, and what waits for a digest, is decided from one look at the ledger and carried out by
-one compare-and-set: the notices are marked in the transaction that records the jobs which tell them,
-so that a crash at any point neither loses a notice nor tells it twice (decision 0095). The jobs are
+one compare-and-set: the notices are marked in the transaction that records the jobs which tell
+them, so that a crash at any point neither loses a notice nor tells it twice (rule 31). The jobs are
 due at once, and go the way of any job: about a Redis that is away by whatever engine there is.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol

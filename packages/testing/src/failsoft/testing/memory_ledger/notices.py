@@ -9,7 +9,6 @@ from failsoft.job_engine.ports.console import Notice
 from failsoft.job_engine.ports.notices import (
     MOST_TOLD,
     UNSERVED_AFTER,
-    Digest,
     Pending,
     Telling,
     Untold,

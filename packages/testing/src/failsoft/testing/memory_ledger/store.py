@@ -14,8 +14,8 @@ from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.errors import LedgerError, LedgerUnavailableError
 from failsoft.job_engine.policies.uniqueness import UniqueKey
 from failsoft.job_engine.ports.console import Notice
-from failsoft.job_engine.ports.notices import Digest
 from failsoft.job_engine.ports.expiry import holds_unique_key
+from failsoft.job_engine.ports.notices import Digest
 from failsoft.job_engine.records.engine_switch import DisabledEngine
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.groups import GroupRecord

@@ -87,8 +87,8 @@ class SendNotification:
 
         Raises:
             ConfigurationError: The settings have no such channel, or lack what it needs.
-            NotSentError: A program or a service did not take it; others raise what `deliver_webhook`
-                and `send_email` do.
+            NotSentError: A program or a service did not take it; webhooks and mails raise what
+                `deliver_webhook` and `send_email` do.
             NonRetryableError: It will never be taken.
         """
         channel = self._channel(payload.channel)
