@@ -34,6 +34,7 @@ from failsoft.job_engine.jobs.notifications.send_notification import (
 )
 from failsoft.job_engine.jobs.public_http import ForbiddenAddressError
 from failsoft.testing import FrozenClock
+from tests.integration.jobs.receiver import receiving
 from tests.unit.job_engine.jobs.fakes import Job
 
 URL = "https://chat.example.com/services/hush"
@@ -195,6 +196,21 @@ def test_a_channel_shows_its_host_alone() -> None:
 
     assert chosen.place == "https://chat.example.com"
     assert "hush" not in repr(chosen)
+
+
+
+def test_apprise_sends_to_what_its_urls_name() -> None:
+    with receiving() as receiver:
+        chosen = channel("apprise", urls=[f"json://127.0.0.1:{receiver.port}/hush"])
+        _, done = sent(chosen, notification())
+        receiver.status = 500
+        with pytest.raises(NotSentError, match="expected json:// to take"):
+            sent(chosen, notification())
+    with pytest.raises(NonRetryableError, match="got 1 of 1 that it does not"):
+        sent(channel("apprise", urls=["nonsense://hush"]), notification())
+
+    assert done.kind == "apprise"
+    assert "job import has failed" in json.loads(receiver.taken[0].body)["title"]
 
 
 def test_a_private_address_is_refused_unless_it_is_allowed() -> None:
