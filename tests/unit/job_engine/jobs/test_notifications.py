@@ -198,7 +198,7 @@ def test_a_channel_shows_its_host_alone() -> None:
     assert "hush" not in repr(chosen)
 
 
-
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_apprise_sends_to_what_its_urls_name() -> None:
     with receiving() as receiver:
         chosen = channel("apprise", urls=[f"json://127.0.0.1:{receiver.port}/hush"])

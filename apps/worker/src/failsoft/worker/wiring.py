@@ -101,17 +101,18 @@ def build(
     ledger = open_ledger(settings, connections)
     keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
     offers.bind(ledger, keys)
+    tries = TryLog(ledger, measures)
     engines = EngineSet(
         adapters,
         _breaker_policy(settings),
         clock=clock,
-        listener=listener,
+        listener=tries.listening(listener),
         ledger_id=ledger.ledger_id(),
     )
     live = LiveWorkers(ledger, clock)
     router = Router(settings.engine_names, tuple(settings.disabled), engines, live)
     offerer = Offerer(
-        *(ledger, engines, keys, TryLog(ledger, measures)),
+        *(ledger, engines, keys, tries),
         clock=clock,
         listener=listener,
         budget=settings.dispatch_budget,
