@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from failsoft.job_engine.errors import LedgerError
+from failsoft.job_engine.errors import LedgerError, LedgerUnavailableError
 from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.ports.ledger import OfferLedger
 from failsoft.job_engine.ports.measures import Series
@@ -100,21 +100,30 @@ class TryLog:
         """
         self._own()
         # So that closing the ledger after this takes no connection from a thread that writes.
-        with self._writes, contextlib.suppress(LedgerError):
+        with self._writes:
+            with contextlib.suppress(LedgerError):
+                self._write_tries()
             self._note_switches()
-            with self._lock:
-                waiting = self._waiting
-                self._waiting = []
-            measured = self.measures.take()
-            self._ledger.note_tries(waiting[:AT_ONCE], measured)
-            self.measures.written(measured)
-            for first in range(AT_ONCE, len(waiting), AT_ONCE):
-                self._ledger.note_tries(waiting[first : first + AT_ONCE])
+
+    def _write_tries(self) -> None:
+        with self._lock:
+            waiting = self._waiting
+            self._waiting = []
+        measured = self.measures.take()
+        self._ledger.note_tries(waiting[:AT_ONCE], measured)
+        self.measures.written(measured)
+        for first in range(AT_ONCE, len(waiting), AT_ONCE):
+            self._ledger.note_tries(waiting[first : first + AT_ONCE])
 
     def _note_switches(self) -> None:
-        # The oldest first; one that the ledger did not take stays for the next write.
+        # The oldest first. One that the ledger refuses is dropped, as an outcome of an offer is.
         while self._switches:
-            self._ledger.note_switch(*self._switches[0])
+            try:
+                self._ledger.note_switch(*self._switches[0])
+            except LedgerUnavailableError:
+                return
+            except LedgerError:
+                pass
             with self._lock:
                 del self._switches[:1]
 
