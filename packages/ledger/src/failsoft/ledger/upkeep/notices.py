@@ -63,7 +63,7 @@ class SqlNotices(SqlRole):
     def tell(self, telling: Telling) -> bool:
         """Mark notices as told and record the jobs that tell them, in one transaction."""
         try:
-            self._database.write(lambda c: _tell(c, telling, self._actor), "tell")
+            self._database.write(lambda c: _mark_and_record(c, telling, self._actor), "tell")
         except _OthersWereFirstError:
             return False
         return True
@@ -78,7 +78,7 @@ class _OthersWereFirstError(LedgerError):
     """A notice was told, or a digest has changed, since they were read; all is undone."""
 
 
-def _tell(connection: Connection, telling: Telling, actor: str) -> None:
+def _mark_and_record(connection: Connection, telling: Telling, actor: str) -> None:
     # The locks in one order, so that of two that tell the same one waits and finds it told.
     ids = sorted(telling.notices)
     still = notices.c.id.in_(ids), notices.c.told_at.is_(None)
