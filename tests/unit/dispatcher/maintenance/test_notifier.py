@@ -60,14 +60,16 @@ class Desk:
 
 def test_a_failover_is_told_at_once_and_by_a_job_that_is_due() -> None:
     desk = Desk()
-    desk.ledger.note_switch("rq", "over", {"reason": "refused"})
+    reason = {"reason": "redis://me:hunter2@host refused"}
+    desk.ledger.note_switch("rq", "over", reason)
 
     assert desk.notifier.tick() == 1
 
     [told], [job] = desk.told, desk.jobs
     assert (told["channel"], told["kind"], told["count"]) == ("ops", "engine.failed_over", 1)
     assert told["happenings"][0]["engine"] == "rq"
-    assert told["happenings"][0]["reason"] == "refused"
+    assert told["happenings"][0]["reason"].endswith(" refused")
+    assert "hunter2" not in job.payload
     assert job.id in {each.id for each in desk.ledger.due(10)}
     assert desk.events.kinds == ["notice.tell"]
     assert desk.notifier.tick() == 0

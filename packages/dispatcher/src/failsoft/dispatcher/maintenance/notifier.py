@@ -23,6 +23,7 @@ from failsoft.job_engine.ports.notices import (
 )
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.telemetry import Event, Listener
+from failsoft.job_engine.values.redaction import redacted
 
 #: What is older is no news: it is marked, and stays to be read in the console.
 NEWS_FOR = timedelta(days=1)
@@ -165,7 +166,7 @@ def example(untold: Untold) -> dict[str, Any]:
         "error_type": untold.error_type,
         "reason": notice.detail.get("reason"),
     }
-    said = {name: str(value)[:_MOST_CHARS] for name, value in facts.items() if value}
+    said = {name: redacted(str(value))[:_MOST_CHARS] for name, value in facts.items() if value}
     return {"id": notice.id, "kind": notice.kind, "at": notice.at.isoformat(), **said}
 
 
