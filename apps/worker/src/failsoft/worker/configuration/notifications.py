@@ -100,7 +100,7 @@ def _notifications(tables: Mapping[str, Any], duration: Any) -> Notifications:
     rules = tables.get("notify", [])
     if not isinstance(rules, list):
         raise ValueError("expected `notify` as a list of rules, got something else")  # noqa: TRY004
-    read = tuple(_rule(each, channels, duration) for each in cast("list[Any]", rules))
+    read = tuple(_rule(each, channels, duration) for each in rules)
     return Notifications(read, channels)
 
 

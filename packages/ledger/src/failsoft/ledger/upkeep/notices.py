@@ -41,7 +41,10 @@ _UNTOLD = (
     .order_by(notices.c.at, notices.c.id)
     .limit(bindparam("limit"))
 )
-_DIGESTS = select(*digests.c).order_by(digests.c.rule, digests.c.topic)
+# A column called `count` is hidden by the method of a row.
+_DIGESTS = select(*digests.c, digests.c.count.label("waiting")).order_by(
+    digests.c.rule, digests.c.topic
+)
 _STATE = ("until", "count")
 
 
@@ -157,5 +160,5 @@ def _untold(row: AnyRow) -> Untold:
 
 
 def _digest(row: AnyRow) -> Digest:
-    given = (row.rule, row.topic, row.until, row.count, row.first_at, row.last_at)
+    given = (row.rule, row.topic, row.until, row.waiting, row.first_at, row.last_at)
     return Digest(*given, examples=json.loads(row.examples))

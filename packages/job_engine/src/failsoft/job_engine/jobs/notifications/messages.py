@@ -5,6 +5,8 @@ import json
 import re
 from typing import Any, assert_never
 
+from pydantic import HttpUrl
+
 from failsoft.job_engine.jobs.default.deliver_webhook import Webhook
 from failsoft.job_engine.jobs.default.send_email import Email
 from failsoft.job_engine.jobs.notifications.channels import (
@@ -60,7 +62,7 @@ def chat(notification: Notification, channel: ChatChannel) -> Message:
                 headers["authorization"] = f"Bearer {channel.token.get_secret_value()}"
         case _:
             assert_never(channel)
-    return Message(url=url, type="failsoft", data=data, headers=headers)  # type: ignore[arg-type]
+    return Message(url=HttpUrl(url), type="failsoft", data=data, headers=headers)
 
 
 def mail(notification: Notification, channel: EmailChannel) -> Email:

@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from failsoft.job_engine.policies.notifications import SKIPS
 from failsoft.job_engine.ports.ledger import Ledger
@@ -94,7 +95,7 @@ class NoticePromises:
             ledger.note_switch(f"engine-{number}", "over", {})
         for notice in untold_ids(ledger):
             tellings = [Telling([notice], jobs=[new_job()]) for _ in range(CROWD)]
-            done = at_once([lambda each=each: ledger.tell(each) for each in tellings])
+            done = at_once([partial(ledger.tell, each) for each in tellings])
 
             assert done.count(True) == 1
             jobs = [each for telling in tellings for each in telling.jobs]
