@@ -13,6 +13,7 @@ from failsoft.job_engine.ports.console import BulkAction, BulkState, NewBulk
 from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.records.job import JobRecord, Ticket, WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.testing.ledger_suite.fixtures import FAILURE
 from tests.crash_points.replaced_workers import ENGINES, ReplacedWorkers
 from tests.deployments.deployment import Deployment
 from tests.jobs.crash_point_jobs import Script, crossing, waiting
@@ -117,6 +118,16 @@ def wait_in_a_queue(deployment: Deployment, workers: ReplacedWorkers, job_id: st
     deployment.app.dispatcher.dispatch(waiting, SCRIPT, job_id=job_id)
 
 
+def fail(deployment: Deployment, workers: ReplacedWorkers, job_id: str) -> None:
+    """End a job here, where nothing is armed; a worker tells of it."""
+    record(deployment, job_id, HOUR)
+    job = deployment.app.ledger.get(job_id)
+    ticket = Ticket(job.id, job.epoch, "rq", "threads", f"{job.id}-1", "a ghost", HOUR)
+    claim = deployment.app.ledger.claim(ticket)
+    assert claim is not None
+    deployment.app.ledger.conclude(claim, FAILURE)
+
+
 def record(deployment: Deployment, job_id: str, pickup: timedelta = BRIEF) -> None:
     new = NewJob(job_id, crossing.name, "threads", SCRIPT.model_dump_json(), "0" * 64)
     deployment.app.ledger.record_job(new, OfferPlan("rq", pickup))
@@ -144,6 +155,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "postpone": Scenario(wait_in_a_queue, cancel_again, JobState.CANCELLED),
         "cancel": Scenario(cancel, cancel_again, JobState.CANCELLED),
         "bulk": Scenario(cancel_all, go_on_with_the_bulk, JobState.CANCELLED),
+        "tell": Scenario(fail, ends=JobState.FAILED),
     }
 )
 

@@ -103,6 +103,7 @@ DECLARED = {
     "scheduled.prune_ledger": "Pruning()",
     # The payload checks its addresses: email_validator is its own, not the handler's.
     "default.send_email": "Email.model_fields",
+    "notifications.send_notification": "Notification.model_fields",
 }
 
 

@@ -18,6 +18,10 @@ from failsoft.job_engine.jobs.data_sync.import_csv import ImportCsv, import_csv
 from failsoft.job_engine.jobs.default.deliver_webhook import DeliverWebhook, deliver_webhook
 from failsoft.job_engine.jobs.default.send_email import SendEmail, send_email
 from failsoft.job_engine.jobs.default.webhook_settings import WebhookSettings
+from failsoft.job_engine.jobs.notifications.send_notification import (
+    SendNotification,
+    send_notification,
+)
 from failsoft.job_engine.jobs.scheduled.bulk_action import CarryOnBulk, bulk_action
 from failsoft.job_engine.jobs.scheduled.prune_ledger import PruneLedger, prune_ledger
 from failsoft.job_engine.jobs.smtp import SmtpSettings
@@ -56,6 +60,7 @@ def shipped_jobs(
     return (
         deliver_webhook.bind(_on_first_run(lambda: _deliver_webhook(settings))),
         send_email.bind(_on_first_run(lambda: _send_email(settings))),
+        send_notification.bind(_on_first_run(lambda: _send_notification(settings))),
         import_csv.bind(_on_first_run(lambda: _import_csv(settings))),
         bulk_action.bind(_on_first_run(lambda: _carry_on_bulk(settings))),
         replace(
@@ -95,6 +100,12 @@ def _send_email(settings: Settings) -> SendEmail:
         sender=settings.smtp_sender,
     )
     return SendEmail(server, SystemClock())
+
+
+def _send_notification(settings: Settings) -> SendNotification:
+    return SendNotification(
+        settings.notify.channels, lambda: _deliver_webhook(settings), lambda: _send_email(settings)
+    )
 
 
 def _import_csv(settings: Settings) -> ImportCsv:

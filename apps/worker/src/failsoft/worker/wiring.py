@@ -11,6 +11,7 @@ from failsoft.dispatcher import Dispatcher, ShardedDispatcher
 from failsoft.dispatcher.maintenance.activity import ActivityNotes
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
+from failsoft.dispatcher.maintenance.notifier import Notifier
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
 from failsoft.dispatcher.maintenance.route_guards import RouteGuards
 from failsoft.dispatcher.maintenance.stager import Stager
@@ -104,17 +105,18 @@ def build(
     ledger = open_ledger(settings, connections)
     keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
     offers.bind(ledger, keys)
+    tries = TryLog(ledger, measures)
     engines = EngineSet(
         adapters,
         _breaker_policy(settings),
         clock=clock,
-        listener=listener,
+        listener=tries.listening(listener),
         ledger_id=ledger.ledger_id(),
     )
     live = LiveWorkers(ledger, clock)
     router = Router(settings.engine_names, tuple(settings.disabled), engines, live)
     offerer = Offerer(
-        *(ledger, engines, keys, TryLog(ledger, measures)),
+        *(ledger, engines, keys, tries),
         clock=clock,
         listener=listener,
         budget=settings.dispatch_budget,
@@ -132,11 +134,27 @@ def build(
     guards = RouteGuards(ledger, router, clock=clock, listener=listener)
     notes = ActivityNotes(ledger, engines, clock)
     engines.noting(notes.note_breakers)
-    maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards, notes=notes)
+    maintenance = Maintenance(
+        *(engines, stager, rescuer, cron),
+        guards=guards,
+        notes=notes,
+        notifier=_notifier(settings, ledger, clock, listener),
+    )
     return App(
         *(settings, clock, listener, ledger, keys, engines, router),
         *(dispatcher, maintenance, offers, measures),
     )
+
+
+def _notifier(
+    settings: Settings, ledger: SqlLedger, clock: Clock, listener: Listener
+) -> Notifier | None:
+    if not settings.notify.rules:
+        return None
+    # Imported here, with the jobs that it dispatches.
+    from failsoft.worker.notifications import Telegraph  # noqa: PLC0415 - see above
+
+    return Notifier(ledger, settings.notify.rules, Telegraph(clock), listener=listener)
 
 
 def death_notices(settings: Settings) -> DeathNotices:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 COMMITS = (
     *("dispatch", "claim", "begin", "step", "conclude", "renew"),
     *("offer", "reoffer", "recover", "park", "exhaust", "postpone", "cancel", "move", "bulk"),
+    "tell",
 )
 #: What happens outside the ledger: the taking of messages from an engine, an acknowledgement, an
 #: offer to an engine, a step's body.

@@ -28,6 +28,7 @@ from failsoft.ledger.roles.waits import SqlWaits
 from failsoft.ledger.upkeep.clock_repair import SqlMending
 from failsoft.ledger.upkeep.expiry import SqlExpiry
 from failsoft.ledger.upkeep.hand_over import SqlHandOver
+from failsoft.ledger.upkeep.notices import SqlNotices
 from failsoft.ledger.upkeep.outbox import SqlOutbox
 from failsoft.ledger.upkeep.rescue import SqlRescue
 from failsoft.ledger.upkeep.schedules import SqlSchedules
@@ -62,6 +63,7 @@ class SqlLedger(
     SqlStanding,
     SqlJobStories,
     SqlBulkActions,
+    SqlNotices,
     SqlIdentity,
 ):
     """Every role of the ledger on one database, SQLite or PostgreSQL.

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "routes": "Share jobs among engines by weights, live; explain where a job goes.",
         "queues": "Show queues; pause and resume them.",
         "audit": "Show what people did: who, from where, to what, why, and what it came to.",
+        "notify": "Show the channels and rules of notifications, and try a channel.",
         "ledger": (
             "Upgrade, verify, copy and prune the ledger, rotate its keys, take over a namespace."
         ),

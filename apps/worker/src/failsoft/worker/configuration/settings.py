@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PlainValidator,
     PrivateAttr,
     SecretStr,
     ValidationError,
@@ -29,6 +30,7 @@ from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
 from failsoft.worker.configuration.engine_settings import read_engine, variables_model
 from failsoft.worker.configuration.files import SettingsFromFiles
 from failsoft.worker.configuration.ledgers import namespace_of, read_ledgers
+from failsoft.worker.configuration.notifications import Notifications, read_notifications
 from failsoft.worker.configuration.report import SettingSource, explain, provenance
 from failsoft.worker.configuration.slots import read_slots
 from failsoft.worker.configuration.unknown_variables import unknown_settings
@@ -71,6 +73,13 @@ def _above_zero(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError(f"expected a duration above zero, got {value.total_seconds():g}s")
     return value
+
+
+def _span(value: Any) -> timedelta:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a duration like 25s, 10m or 1h30m, got {value!r}")  # noqa: TRY004 - pydantic's
+    read: timedelta = _duration(value)
+    return _above_zero(read)
 
 
 def _names(value: Any) -> Any:
@@ -119,6 +128,10 @@ EngineNames = Annotated[tuple[EngineName, ...], NoDecode, BeforeValidator(_engin
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 LedgersByName = Annotated[dict[str, str], NoDecode, BeforeValidator(read_ledgers)]
 SlotsByQueue = Annotated[dict[str, int], NoDecode, BeforeValidator(read_slots)]
+#: Channels and rules; from a file of its own where the setting is empty.
+Notify = Annotated[
+    Notifications, NoDecode, PlainValidator(lambda value: read_notifications(value, _span))
+]
 Secrets = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
 
 
@@ -168,6 +181,8 @@ class Settings(SettingsFromFiles):
         webhook_secrets: Signing secrets by name, as a JSON object.
         webhook_allow_private: Whether webhooks may go to private addresses.
         webhook_timeout: How long a webhook's receiver may take.
+        notify: Who is told of what, as a JSON object of `channels` and `notify`; what
+            `failsoft.toml` says where absent (docs/how-to/notifications.md).
         import_url: The database that `import_csv` writes to; the ledger's where absent.
         import_folder: The only folder from which it reads files; where absent it reads only URLs.
         import_allow_private: Whether its URLs may lead to private addresses.
@@ -226,6 +241,7 @@ class Settings(SettingsFromFiles):
     webhook_secrets: Secrets = Field(default={}, repr=False)
     webhook_allow_private: bool = False
     webhook_timeout: Duration = timedelta(seconds=15)
+    notify: Notify = Field(default=cast("Notifications", ""), repr=False)
     import_url: str = _url("", "FAILSOFT_IMPORT_URL")
     import_folder: Path | None = None
     import_allow_private: bool = False
@@ -281,6 +297,18 @@ class Settings(SettingsFromFiles):
                 f"expected engines of FAILSOFT_ENGINES ({', '.join(self.engine_names)}) in "
                 f"FAILSOFT_ENGINES_OFF, got {', '.join(unknown)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_secrets_of_channels(self) -> Self:
+        for name, channel in self.notify.channels.items():
+            secret = getattr(channel, "secret", None)
+            if secret is not None and secret not in self.webhook_secrets:
+                known = ", ".join(self.webhook_secrets) or "none there"
+                raise ValueError(
+                    f"expected the secret of channel {name} in FAILSOFT_WEBHOOK_SECRETS ({known}), "
+                    f"got {secret!r}"
+                )
         return self
 
     @model_validator(mode="after")

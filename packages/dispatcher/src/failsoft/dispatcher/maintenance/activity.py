@@ -3,7 +3,7 @@
 import os
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -31,6 +31,10 @@ class ActivityLedger(Protocol):
         """Keep the figures of this minute, once."""
         ...
 
+    def note_unserved(self) -> Sequence[str]:
+        """Record a notice for each queue in which a job waits and that no live worker serves."""
+        ...
+
 
 class ActivityNotes:
     """Notes breakers when they open and close, and samples once a minute; writes nothing else.
@@ -53,7 +57,8 @@ class ActivityNotes:
         """
         self.note_breakers()
         if self._clock.steady() - self._sampled_at >= SAMPLE_SECONDS:
-            self._ledger.take_sample()
+            if self._ledger.take_sample():
+                self._ledger.note_unserved()
             self._sampled_at = self._clock.steady()
 
     def note_breakers(self) -> None:

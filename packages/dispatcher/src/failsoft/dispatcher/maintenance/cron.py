@@ -193,10 +193,11 @@ class CronScheduler:
             return None
         if outcome is TickOutcome.SKIPPED:
             self._emit("schedule.skip", seen.name, detail | {"reason": tick.reason or "overlap"})
-            return replace(seen, next_at=tick.next_at)
+            return replace(seen, next_at=tick.next_at, skips=seen.skips + 1)
         assert tick.job is not None  # noqa: S101 - what was fired has a job
         self._emit("schedule.fire", seen.name, detail, job_id=tick.job.id)
-        return replace(seen, next_at=tick.next_at, last_at=tick.at, last_job_id=tick.job.id)
+        fired = replace(seen, next_at=tick.next_at, last_at=tick.at, skips=0)
+        return replace(fired, last_job_id=tick.job.id)
 
     def _take_traced(self, seen: ScheduleRecord, tick: Tick) -> TickOutcome:
         if tick.job is None:

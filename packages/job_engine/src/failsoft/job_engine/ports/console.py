@@ -221,10 +221,10 @@ class Notice:
 
     Attributes:
         id: Made of its cause, so that it is recorded once.
-        kind: `engine.failed_over`, `engine.failed_back`, `job.hold`, `job.fail`, `job.crash_loop`
-            or `bulk.done`.
+        kind: One of `failsoft.job_engine.policies.notifications.KINDS`.
         detail: What belongs to it, as JSON values.
-        told_at: When it was passed on; None before.
+        told_at: When it was handed to the rules of notifications: dispatched, put into a digest,
+            or passed over where no rule chooses it; None before.
     """
 
     id: str

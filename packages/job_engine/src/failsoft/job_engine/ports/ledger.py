@@ -20,6 +20,7 @@ from failsoft.job_engine.ports.hand_over import HandOverLedger
 from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.ports.keys import KeyLedger
 from failsoft.job_engine.ports.measures import Batch, MeasureLedger
+from failsoft.job_engine.ports.notices import NoticeLedger
 from failsoft.job_engine.ports.offered import OfferedLedger
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.ports.routes import RouteLedger
@@ -373,6 +374,7 @@ class Ledger(
     MeasureLedger,
     TraceLedger,
     ConsoleLedger,
+    NoticeLedger,
     Protocol,
 ):
     """The whole ledger: the only authority over every job."""

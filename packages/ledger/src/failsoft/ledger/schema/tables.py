@@ -16,7 +16,15 @@ from sqlalchemy import (
 )
 
 from failsoft.ledger.database.timestamps import Instant
-from failsoft.ledger.schema.activity import audit, breakers, bulks, measures, notices, samples
+from failsoft.ledger.schema.activity import (
+    audit,
+    breakers,
+    bulks,
+    digests,
+    measures,
+    notices,
+    samples,
+)
 from failsoft.ledger.schema.columns import (
     CLUSTERED,
     JOB_ID,
@@ -36,6 +44,7 @@ __all__ = [
     "audit",
     "breakers",
     "bulks",
+    "digests",
     "dispatch_attempts",
     "events",
     "groups",
@@ -247,6 +256,8 @@ schedules: Table = Table(
     Column("last_job_id", JOB_ID),
     Column("skipped_at", Instant),
     Column("skip_reason", String(255)),
+    # How many ticks in a row.
+    count("skips"),
 )
 
 groups: Table = Table(

@@ -25,6 +25,7 @@ from failsoft.testing.ledger_suite.attempts.traces import TracePromises
 from failsoft.testing.ledger_suite.console.activity import ActivityPromises
 from failsoft.testing.ledger_suite.console.bulks import BulkPromises
 from failsoft.testing.ledger_suite.console.lists import JobListPromises
+from failsoft.testing.ledger_suite.console.notices import NoticePromises
 from failsoft.testing.ledger_suite.console.standing import StandingPromises
 from failsoft.testing.ledger_suite.control.cancel import CancelPromises
 from failsoft.testing.ledger_suite.control.engine_switches import EngineSwitchPromises
@@ -91,6 +92,7 @@ class LedgerSuite(
     StandingPromises,
     ActivityPromises,
     BulkPromises,
+    NoticePromises,
     SchedulePromises,
     FollowUpPromises,
     ChainPromises,

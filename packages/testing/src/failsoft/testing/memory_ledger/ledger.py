@@ -53,6 +53,7 @@ from failsoft.testing.memory_ledger.flow import MemoryFlow
 from failsoft.testing.memory_ledger.follow_ups import trigger
 from failsoft.testing.memory_ledger.hand_over import MemoryHandOver
 from failsoft.testing.memory_ledger.limits import has_room
+from failsoft.testing.memory_ledger.notices import MemoryNotices
 from failsoft.testing.memory_ledger.rows import has_authority
 from failsoft.testing.memory_ledger.schedules import MemorySchedules
 from failsoft.testing.memory_ledger.store import Change, Store, action
@@ -79,6 +80,7 @@ class MemoryLedger(
     MemoryWaits,
     MemoryActivity,
     MemoryStanding,
+    MemoryNotices,
 ):
     """`Ledger` in memory; every transition is decided by the one table.
 

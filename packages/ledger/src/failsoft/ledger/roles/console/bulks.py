@@ -31,12 +31,13 @@ from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.roles import lists, offers, resolutions, retries
-from failsoft.ledger.roles.console.activity import note, record_entry
+from failsoft.ledger.roles.console.activity import record_entry
 from failsoft.ledger.roles.console.pages import Listing
 from failsoft.ledger.roles.lists import Window
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import bulks
+from failsoft.ledger.transitions.notices import note
 
 #: Does the action of a bulk to the job of an id; returns whether it was as the action needs it.
 Act = Callable[[Connection, str, AnyRow], bool]
@@ -163,7 +164,8 @@ def _moved_on(
     record = _record(connection.execute(changed).one())
     if through is None:
         told = {"bulk": record.id, "done": record.done, "failed": record.failed}
-        note(connection, f"bulk.done:{record.id}", "bulk.done", {"action": record.action, **told})
+        told |= {"action": record.action}
+        note(connection, f"bulk.done:{record.id}", "bulk.done", detail=told)
     return record
 
 
