@@ -128,8 +128,9 @@ def build(
 
     dispatcher = Dispatcher(ledger, router, offerer, listener=listener, release=release)
     stager = Stager(ledger, router, offerer, listener=listener)
-    looks_every = settings.maintenance_every
-    rescuer = Rescuer(ledger, router, offerer, listener=listener, looks_every=looks_every)
+    rescuer = Rescuer(
+        *(ledger, router, offerer), listener=listener, looks_every=settings.maintenance_every
+    )
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     guards = RouteGuards(ledger, router, clock=clock, listener=listener)
     notes = ActivityNotes(ledger, engines, clock)

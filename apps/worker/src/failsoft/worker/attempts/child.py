@@ -75,11 +75,9 @@ def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> Non
     adopt(settings)
     configure_logs(settings, engines=())
     ledger = SqlLedger(open_database(settings, ALONE))
-    catalogue = load_catalogue(settings)
     trace_if_wanted(settings)
     measures = Measures()
-    listener = measures.listening(log_event)
-    parts = (ledger, catalogue, SystemClock(), listener)
+    parts = (ledger, load_catalogue(settings), SystemClock(), measures.listening(log_event))
     executor = Executor(*parts, unrecorded=unrecorded, measures=measures)
     guard_forks()
     with bound_to(mine):
