@@ -83,6 +83,7 @@ def _spread(ledger: SqlLedger, text: str, number: int = 0) -> list[str]:
     ledger.conclude(held, Conclusion(HOLD, error=error, reason=text))
     limits = Limits(Limit(hashed(text), 2))
     other = waiting(ledger, name=short, limits=limits, queue=short, tags=(short,))
+    waits = _waiting(ledger, short)
     ledger.beat(WorkerRecord(f"boot-x{number}", "rq", short, short, 1, 1), LONG)
     if short.isprintable():
         ledger.pause(Pause("queue", short, "eve", text))
@@ -91,7 +92,7 @@ def _spread(ledger: SqlLedger, text: str, number: int = 0) -> list[str]:
     entry = AuditEntry(f"h{number}", actor, "cli eve", "cancel", "job", failed.id, reason)
     ledger.audit(entry)
     ledger.note_switch("rq", "over", {"to": text})
-    return [failed.id, held.job_id, other.id, _waiting(ledger, short)]
+    return [failed.id, held.job_id, other.id, waits]
 
 
 def _waiting(ledger: SqlLedger, short: str) -> str:

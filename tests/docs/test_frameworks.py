@@ -139,7 +139,8 @@ def test_the_project_in_django(
     if django.VERSION < (6, 0):
         tasks = tmp_path / "shop" / "tasks.py"
         tasks.write_text(tasks.read_text().replace("from django.tasks", "from django_tasks"))
-    env = {**settings(valkey), "SHOP_DATABASE_URL": ledger_url}
+    # A Flask app that was made in this process has set its own.
+    env = {**settings(valkey), "SHOP_DATABASE_URL": ledger_url, "FAILSOFT_JOBS": ""}
     manage = (installed_command("python"), "manage.py")
     upgraded = processes.start(*manage, "failsoft", "ledger", "upgrade", env=env)
     assert upgraded.wait() == 0, upgraded.tail

@@ -10,13 +10,13 @@ from tests.integration.test_distribution import ROOT, uv
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what the workflow of a release names: the folder to publish."""
-    parser.addoption("--dist", help="where the distributions of a release are built, and stay")
+    parser.addoption("--release-dist", help="where the distributions are built, and stay")
 
 
 @pytest.fixture(scope="session")
 def distributions(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the source distribution of every member."""
-    kept = request.config.getoption("--dist", default=None)
+    kept = request.config.getoption("--release-dist", default=None)
     folder = Path(kept).resolve() if kept else tmp_path_factory.mktemp("dist")
     uv("build", "--all-packages", "--quiet", "--out-dir", str(folder), "--python", sys.executable)
     (folder / ".gitignore").unlink(missing_ok=True)

@@ -127,8 +127,8 @@ BREAKS = (
         "M10",
         "a rescuer passes over what is running",
         f"{_DISPATCHER}/maintenance/rescuer.py",
-        "for running in self._lost():",
-        "for running in ():",
+        "lost = self._lost()",
+        "lost = list[RunningJob]()",
         ("tests/unit/dispatcher/maintenance/test_rescuer.py",),
     ),
     Break(

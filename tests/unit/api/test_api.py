@@ -21,6 +21,7 @@ PUBLIC = (
     r"|engines\.kafka"  # what Kafka alone has: `consumes` and `produce`
     r"|testkit(\.session)?"  # the tests of a program
     r"|console"  # what is mounted
+    r"|telemetry"  # what switches traces on
 )
 ALLOWED = re.compile(rf"failsoft\.({PUBLIC}|contrib\.\w+)")
 #: What a worker is put together from.

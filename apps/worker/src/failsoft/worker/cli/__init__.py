@@ -41,7 +41,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "console": (
             "Serve the web console: jobs, queues, workers and engines, and what is done about them."
         ),
-        "top": "Show engines, queues and what happened last, live in the terminal.",
+        "top": "Show engines, queues and what happened last, live, until a signal.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "new": (
             "Make an application, NAME, that dispatches jobs and tests that they outlive their "

@@ -129,13 +129,13 @@ def in_order(found: Select[Any], window: Window) -> Select[Any]:
     return found.order_by((_at(window) + literal_column("0")).desc(), _ID)
 
 
-def ids(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) -> Select[Any]:
+def ids(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) -> AnySelect:
     """Select the ids of the first jobs of a window that a filter chooses."""
     found = places(wanted, window, limit, is_sqlite=is_sqlite)
     return found.with_only_columns(found.selected_columns.id)
 
 
-def places(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) -> Select[Any]:
+def places(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) -> AnySelect:
     """Select the places of the first jobs of a window that a filter chooses: `id` and `at`."""
     found = _found(wanted, window, limit, is_sqlite=is_sqlite).subquery()
     return select(found.c.id, found.c.at).order_by(found.c.at.desc(), found.c.id).limit(limit)
