@@ -309,6 +309,7 @@ class WorkerProcess:
             processor,
             self._admission.reject,
             self._stop_job,
+            processor.begin,
         )
 
     def _stop_job(self, job_id: str) -> None:

@@ -1,12 +1,13 @@
 """The slots of a worker that takes its messages itself: attempts side by side, in threads."""
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from queue import SimpleQueue
 
 from failsoft.dispatcher.plugins.bodies import from_body
-from failsoft.dispatcher.plugins.plugin import WorkerPost
+from failsoft.dispatcher.plugins.plugin import Begin, WorkerPost
 from failsoft.job_engine.errors import MessageRejectedError
 
 
@@ -28,6 +29,8 @@ class Slots:
         self._post = post
         self._free = threading.BoundedSemaphore(post.slots)
         self._threads = ThreadPoolExecutor(post.slots, thread_name_prefix="failsoft-slot")
+        #: The messages that are being claimed together.
+        self._beginning: list[Future[None]] = []
 
     def reserve(self, timeout: float) -> bool:
         """Return whether a slot was free within the time, in seconds; it is the caller's then."""
@@ -67,32 +70,77 @@ class Slots:
 
         Args:
             message: A body of JSON, or what it holds.
-            decided: Called once, in the slot's thread, with what `process` returns.
+            decided: Called once, in a thread of the slots, with what `process` returns.
         """
+        self.submit_all([(message, decided)])
+
+    def submit_all(
+        self, messages: Sequence[tuple[bytes | object, Callable[[bool], object]]]
+    ) -> None:
+        """Process messages in as many reserved slots, and return at once.
+
+        Their claims are one commit, as far as the ledger can make them together; the attempts are
+        as independent of each other as if each had been submitted by itself.
+
+        Args:
+            messages: Of each what `submit` gets.
+        """
+        deliveries = [found for each in messages if (found := self._read(*each)) is not None]
+        if len(deliveries) > 1 and self._post.begin is not None:
+            begin = partial(self._begin, deliveries, self._post.begin)
+            self._beginning = [each for each in self._beginning if not each.done()]
+            self._beginning.append(self._threads.submit(begin))
+            return
+        for each in deliveries:
+            self._threads.submit(self._run, partial(self._post.process, *each), each[1])
+
+    def close(self) -> None:
+        """Wait for the attempts that run; how long they may take, the worker process decides."""
+        # Those that are being claimed have no thread yet, and the threads take nothing after that.
+        wait(self._beginning)
+        self._threads.shutdown(wait=True)
+
+    def _read(
+        self, message: bytes | object, decided: Callable[[bool], object]
+    ) -> "tuple[object, _Decision] | None":
         try:
             wire = from_body(message) if isinstance(message, bytes) else message
         except MessageRejectedError as error:
             self._free.release()
             self._post.reject(error)
             decided(True)
-            return
-        self._threads.submit(self._run, wire, decided)
+            return None
+        return wire, _Decision(decided)
 
-    def close(self) -> None:
-        """Wait for the attempts that run; how long they may take, the worker process decides."""
-        self._threads.shutdown(wait=True)
+    def _begin(self, deliveries: "Sequence[tuple[object, _Decision]]", begin: Begin) -> None:
+        for run, (_, decision) in zip(begin(deliveries), deliveries, strict=True):
+            self._threads.submit(self._run, run, decision)
 
-    def _run(self, wire: object, decided: Callable[[bool], object]) -> None:
-        is_decided = False
-
-        def claimed() -> None:
-            nonlocal is_decided
-            is_decided = True
-            decided(True)
-
+    def _run(self, run: Callable[[], None], decision: "_Decision") -> None:
         try:
-            self._post.process(wire, claimed)
+            run()
         finally:
-            if not is_decided:
-                decided(False)
+            decision.end()
             self._free.release()
+
+
+class _Decision:
+    """Whether the ledger has decided about a message; reported once.
+
+    Args:
+        decided: Called with it.
+    """
+
+    def __init__(self, decided: Callable[[bool], object]) -> None:
+        self._decided = decided
+        self._is_made = False
+
+    def __call__(self) -> None:
+        """Report that it has."""
+        self._is_made = True
+        self._decided(True)
+
+    def end(self) -> None:
+        """Report that it has not, unless it has."""
+        if not self._is_made:
+            self._decided(False)

@@ -60,6 +60,15 @@ class AttemptLedger(WaitLedger, Protocol):
         """
         ...
 
+    def claim_many(self, tickets: Sequence[Ticket]) -> Sequence[Claim]:
+        """Take several offered jobs in few transactions; return the claims that were made.
+
+        Each has a fence of its own. What is left out is claimed alone, by `claim` with the same
+        ticket: it is void, limited or locked by another transaction, or was claimed before its
+        reply was lost. So are all of them where this raises.
+        """
+        ...
+
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority and return the records of that name or that place (rule 8).
 

@@ -107,6 +107,26 @@ def joint(transition: Transition, change: Change) -> JointWrite[AnyRow | None] |
     )
 
 
+def compare_and_set_many(
+    raw: RawConnection, transition: Transition, changes: Sequence[Change]
+) -> Mapping[str, AnyRow]:
+    """Try a transition of an attempt for each of several jobs; return what changed, by its id.
+
+    Each has a fence of its own: a job that is not as it was seen is left out, and changes nothing
+    of the others. On PostgreSQL so is one that another transaction has locked.
+
+    Args:
+        raw: In a transaction, on SQLite; on PostgreSQL this is one statement.
+        transition: The transition, which keeps no error, bounded moment or notice.
+        changes: What it is tried with: of each job one, and the same columns of all of them.
+    """
+    if raw.dialect.name == "postgresql":
+        writes = [write for change in changes if (write := joint(transition, change)) is not None]
+        return writes[0].together(raw, [write.values for write in writes]) if writes else {}
+    found = {change.job_id: compare_and_set(raw, transition, change) for change in changes}
+    return {job_id: row for job_id, row in found.items() if row is not None}
+
+
 def _together(
     raw: RawConnection, statement: Statement, given: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, AnyRow]:
