@@ -379,6 +379,31 @@ BREAKS = (
         (_JOINT, "-k", "lost"),
     ),
     Break(
+        "R13",
+        "claims made together, whose reply was lost, are tried again with other tickets",
+        f"{_WORKER}/attempts/admission.py",
+        "self._begin(ticket or self._ticket(self._read(wire)))",
+        "self._begin(self._ticket(self._read(wire)))",
+        ("tests/unit/worker/attempts/test_admission.py", "-k", "by_their_tickets"),
+    ),
+    Break(
+        "rule 6",
+        "messages are acknowledged before their claims are made together",
+        f"{_WORKER}/attempts/admission.py",
+        "        try:\n            made = self._ledger.claim_many(",
+        "        for each in messages:\n            each.claimed()\n"
+        "        try:\n            made = self._ledger.claim_many(",
+        ("tests/unit/worker/attempts/test_admission.py", "-k", "together"),
+    ),
+    Break(
+        "I12",
+        "claims that are made together look for no room",
+        f"{_LEDGER}/roles/attempts.py",
+        "every = [_claiming_unlimited(ticket)",
+        "every = [_claiming(ticket)",
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite and limited_job_is_not"),
+    ),
+    Break(
         "rule 7",
         "of a batch no step proves its authority",
         f"{_LEDGER}/transitions/postgresql.py",
@@ -391,8 +416,9 @@ BREAKS = (
         "rule 6",
         "a record of Kafka is committed before the ledger has decided about it",
         "engines/kafka/src/failsoft/engines/kafka/worker.py",
-        "self._slots.submit(record.value(), lambda is_decided: self._decide(record, is_decided))",
-        "self._decide(record, True), self._slots.submit(record.value(), lambda _: None)",
+        "self._slots.submit_all([(each.value(), partial(self._decide, each)) for each in jobs])",
+        "[self._decide(each, True) for each in jobs],"
+        " self._slots.submit_all([(each.value(), lambda _: None) for each in jobs])",
         ("tests/contract/engines/test_kafka.py", "-k", "not_decided"),
     ),
     Break(

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
 
@@ -29,17 +29,24 @@ class Slots:
         self._post = post
         self._free = threading.BoundedSemaphore(post.slots)
         self._threads = ThreadPoolExecutor(post.slots, thread_name_prefix="failsoft-slot")
-        #: The messages that are being claimed together.
-        self._beginning: list[Future[None]] = []
+        #: How many times claims are being made; notified when they have been.
+        self._beginning = threading.Condition()
+        self._count = 0
 
     def reserve(self, timeout: float) -> bool:
         """Return whether a slot was free within the time, in seconds; it is the caller's then."""
         return self._free.acquire(timeout=timeout)
 
     def reserve_all(self, timeout: float) -> int:
-        """Reserve every slot that is free, after the first within the time; return how many."""
+        """Reserve every slot that is free, after the first within the time; return how many.
+
+        Claims that are being made are waited for as long: the slots that are free by then are one
+        commit, where each by itself would be one (decision 0098).
+        """
         if not self.reserve(timeout):
             return 0
+        with self._beginning:
+            self._beginning.wait_for(lambda: not self._count, timeout)
         reserved = 1
         while reserved < self._post.slots and self.reserve(0):
             reserved += 1
@@ -86,18 +93,19 @@ class Slots:
             messages: Of each what `submit` gets.
         """
         deliveries = [found for each in messages if (found := self._read(*each)) is not None]
-        if len(deliveries) > 1 and self._post.begin is not None:
-            begin = partial(self._begin, deliveries, self._post.begin)
-            self._beginning = [each for each in self._beginning if not each.done()]
-            self._beginning.append(self._threads.submit(begin))
-            return
-        for each in deliveries:
-            self._threads.submit(self._run, partial(self._post.process, *each), each[1])
+        if self._post.begin is None:
+            for each in deliveries:
+                self._threads.submit(self._run, partial(self._post.process, *each), each[1])
+        elif deliveries:
+            with self._beginning:
+                self._count += 1
+            self._threads.submit(self._begin, deliveries, self._post.begin)
 
     def close(self) -> None:
         """Wait for the attempts that run; how long they may take, the worker process decides."""
         # Those that are being claimed have no thread yet, and the threads take nothing after that.
-        wait(self._beginning)
+        with self._beginning:
+            self._beginning.wait_for(lambda: not self._count)
         self._threads.shutdown(wait=True)
 
     def _read(
@@ -113,8 +121,16 @@ class Slots:
         return wire, _Decision(decided)
 
     def _begin(self, deliveries: "Sequence[tuple[object, _Decision]]", begin: Begin) -> None:
-        for run, (_, decision) in zip(begin(deliveries), deliveries, strict=True):
-            self._threads.submit(self._run, run, decision)
+        try:
+            runs = begin(deliveries)
+            decisions = [decision for _, decision in deliveries]
+            for each in zip(runs[1:], decisions[1:], strict=True):
+                self._threads.submit(self._run, *each)
+        finally:
+            with self._beginning:
+                self._count -= 1
+                self._beginning.notify_all()
+        self._run(runs[0], decisions[0])
 
     def _run(self, run: Callable[[], None], decision: "_Decision") -> None:
         try:
