@@ -122,7 +122,8 @@ def compare_and_set_many(
     """
     if raw.dialect.name == "postgresql":
         writes = [write for change in changes if (write := joint(transition, change)) is not None]
-        return writes[0].together(raw, [write.values for write in writes]) if writes else {}
+        made = writes[0].together(raw, [each.values for each in writes]) if writes else {}
+        return {job_id: row for job_id, row in made.items() if row is not None}
     found = {change.job_id: compare_and_set(raw, transition, change) for change in changes}
     return {job_id: row for job_id, row in found.items() if row is not None}
 
