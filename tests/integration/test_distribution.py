@@ -57,9 +57,11 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def environment_with(requirement: str, wheels: Path, folder: Path, *more: str) -> Path:
+def environment_with(
+    requirement: str, wheels: Path, folder: Path, *more: str, interpreter: str = sys.executable
+) -> Path:
     """Return the python of a new environment in which only the requirements are installed."""
-    uv("venv", "--quiet", "--python", sys.executable, str(folder))
+    uv("venv", "--quiet", "--python", interpreter, str(folder))
     python = folder / "bin" / "python"
     found = ("--quiet", "--python", str(python), "--find-links", str(wheels), requirement, *more)
     uv("pip", "install", *found)

@@ -31,23 +31,6 @@ def interpreter(version: str) -> str:
         ) from None
 
 
-def environment(python: str, folder: Path, *requirements: str, links: Path) -> Path:
-    """Return the python of a new environment that has the requirements, ours from a folder."""
-    uv("venv", "--quiet", "--python", python, str(folder))
-    inside = folder / "bin" / "python"
-    uv(
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        str(inside),
-        "--find-links",
-        str(links),
-        *requirements,
-    )
-    return inside
-
-
 def printed(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
     """Run a program to its end, and return what it printed."""
     clean = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.test_distribution import environment_with
 from tests.integration.test_readme import PRINTED, PROGRAM
 from tests.release.conftest import release_tool
-from tests.release.pythons import VERSIONS, environment, interpreter, printed
+from tests.release.pythons import VERSIONS, interpreter, printed
 from tests.servers.processes import PATIENCE, Processes, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -27,7 +28,9 @@ def package_of(wheel: Path) -> str:
 def test_each_is_installed_alone(version: str, distributions: Path, tmp_path: Path) -> None:
     for wheel in sorted(distributions.glob("*.whl")):
         name, package = wheel.name.split("-")[0], package_of(wheel)
-        python = environment(interpreter(version), tmp_path / name, name, links=distributions)
+        python = environment_with(
+            name, distributions, tmp_path / name, interpreter=interpreter(version)
+        )
 
         found = printed(python, "-I", "-c", f"import {package}; print({package})", cwd=tmp_path)
 
@@ -38,8 +41,9 @@ def test_each_is_installed_alone(version: str, distributions: Path, tmp_path: Pa
 def test_the_program_of_the_readme_runs(
     version: str, distributions: Path, tmp_path: Path, processes: Processes
 ) -> None:
-    python = environment(
-        interpreter(version), tmp_path / "environment", "failsoft[embedded]", links=distributions
+    folder = tmp_path / "environment"
+    python = environment_with(
+        "failsoft[embedded]", distributions, folder, interpreter=interpreter(version)
     )
     assert PROGRAM is not None
     (tmp_path / "app.py").write_text(PROGRAM.group(1))
@@ -53,9 +57,7 @@ def test_the_program_of_the_readme_runs(
 
 
 def test_the_bill_of_materials_names_what_is_installed(distributions: Path, tmp_path: Path) -> None:
-    python = environment(
-        interpreter(VERSIONS[0]), tmp_path / "environment", "failsoft", links=distributions
-    )
+    python = environment_with("failsoft", distributions, tmp_path / "environment")
     bill = distributions / "sbom.json"
 
     release_tool("cyclonedx-py", "environment", str(python), "--output-file", str(bill))

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tarfile
 from collections.abc import Mapping
 from io import BytesIO
@@ -11,26 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_distribution import ROOT, uv
-from tests.release.pythons import environment, printed
+from tests.integration.outside.test_outside_engine import JOBS
+from tests.integration.test_distribution import ROOT, environment_with, uv
+from tests.release.pythons import printed
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
-JOBS = """
-from pydantic import BaseModel
-
-from failsoft.api import JobContext, job
-
-
-class Sum(BaseModel):
-    numbers: list[int]
-
-
-@job(queue="default")
-def add(payload: Sum, ctx: JobContext) -> int:
-    return ctx.run("add", sum, payload.numbers)
-"""
 MIGRATIONS = "packages/ledger/src/failsoft/ledger/migrations/versions"
 
 
@@ -103,9 +89,7 @@ def test_old_and_new_work_side_by_side_on_the_upgraded_ledger(
 ) -> None:
     (tmp_path / "shared_jobs.py").write_text(JOBS)
     builds = {
-        name: Installed(
-            environment(sys.executable, tmp_path / name, "failsoft", links=links), tmp_path
-        )
+        name: Installed(environment_with("failsoft", links, tmp_path / name), tmp_path)
         for name, links in (("old", old_distributions), ("new", distributions))
     }
     old, new = builds["old"], builds["new"]

@@ -204,7 +204,7 @@ def test_the_containers_are_those_of_the_options(options: Options, tmp_path: Pat
         (["shop", "--engines", "cafca"], "expected installed engines"),
         (["shop", "--engines", "rq,rq"], "expected a name for each engine"),
         (["shop", "--engines", "eu=rq"], "expected engines without aliases, got eu=rq"),
-        (["shop", "--engines", ","], "expected at least one engine, got none"),
+        (["shop", "--engines", ","], "expected at least one engine, as in rq,dramatiq, got none"),
         (["shop", "--engines", "R Q"], "got 'R Q'"),
         (["shop", "--framework", "rails"], "'rails' is not one of 'fastapi', 'django', 'flask'"),
     ],

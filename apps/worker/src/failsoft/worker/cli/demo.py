@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from failsoft.dispatcher.plugins.discovery import EngineName, check_names
-from failsoft.worker.cli.options import json_option
+from failsoft.dispatcher.plugins.discovery import EngineName
+from failsoft.worker.cli.options import engines_option, json_option
 from failsoft.worker.cli.output import console, print_json
 from failsoft.worker.configuration.settings import DEFAULT_ENGINES
 from failsoft.worker.demo.plan import FEWEST_WEBHOOKS
@@ -29,14 +29,7 @@ ENGINES = 2
     type=click.IntRange(FEWEST_WEBHOOKS, MOST_WEBHOOKS),
     help="How many webhooks to dispatch, besides the one import.",
 )
-@click.option(
-    "--engines",
-    "names",
-    default=",".join(DEFAULT_ENGINES),
-    show_default=True,
-    metavar="NAME,NAME",
-    help="The engine whose host and server are killed, and its fallback.",
-)
+@engines_option("The engine whose host and server are killed, and its fallback.")
 @click.option("--seed", type=int, help="Repeat the run of this seed; a new one where absent.")
 @click.option(
     "--ledgers",
@@ -46,7 +39,9 @@ ENGINES = 2
     help="How many ledgers to divide the jobs among, by their shards.",
 )
 @json_option
-def demo(*, jobs: int, names: str, seed: int | None, ledgers: int, as_json: bool) -> None:
+def demo(
+    *, jobs: int, engines: Sequence[EngineName], seed: int | None, ledgers: int, as_json: bool
+) -> None:
     """Kill an engine's host during the work, and check that every job is carried on.
 
     Starts a server for each of two engines, a SQLite ledger, workers and a webhook receiver in a
@@ -55,7 +50,7 @@ def demo(*, jobs: int, names: str, seed: int | None, ledgers: int, as_json: bool
     needs to be installed or running, and nothing is left behind. Exit status 0 means that no job
     was lost and none had two authorities.
     """
-    engines = _engines(names)
+    _expect_two(engines)
     chosen = secrets.randbelow(1_000_000) if seed is None else seed
     verdict, problems = run_demo(console(), engines, jobs=jobs, seed=chosen, ledgers=ledgers)
     if as_json:
@@ -65,14 +60,8 @@ def demo(*, jobs: int, names: str, seed: int | None, ledgers: int, as_json: bool
     raise SystemExit(FAILURE if problems else OK)
 
 
-def _engines(names: str) -> Sequence[EngineName]:
-    try:
-        engines = [EngineName.parse(each) for each in names.split(",")]
-        check_names(engines)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--engines") from None
+def _expect_two(engines: Sequence[EngineName]) -> None:
     if len(engines) != ENGINES:
-        example = ",".join(DEFAULT_ENGINES)
-        wrong = f"expected two engines, as in {example}, got {names}"
+        example, got = ",".join(DEFAULT_ENGINES), ",".join(map(str, engines))
+        wrong = f"expected two engines, as in {example}, got {got}"
         raise click.BadParameter(wrong, param_hint="--engines")
-    return engines

@@ -1,6 +1,7 @@
 """`failsoft new`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -8,9 +9,8 @@ import click
 
 from failsoft.dispatcher.plugins.discovery import EngineName
 from failsoft.job_engine.errors import FailsoftError
-from failsoft.worker.cli.options import json_option
+from failsoft.worker.cli.options import engines_option, json_option
 from failsoft.worker.cli.output import answer, say
-from failsoft.worker.configuration.settings import DEFAULT_ENGINES
 from failsoft.worker.scaffold.frameworks import FRAMEWORKS, Framework
 from failsoft.worker.scaffold.project import Ledger, Project
 from failsoft.worker.scaffold.rendering import expect_new, write
@@ -25,14 +25,7 @@ from failsoft.worker.scaffold.rendering import expect_new, write
     type=click.Choice(get_args(Framework)),
     help="What its requests come by.",
 )
-@click.option(
-    "--engines",
-    "names",
-    default=",".join(DEFAULT_ENGINES),
-    show_default=True,
-    metavar="NAME,NAME",
-    help="The engines, in order of preference.",
-)
+@engines_option("The engines, in order of preference.")
 @click.option(
     "--ledger",
     default="sqlite",
@@ -52,7 +45,7 @@ def new(  # noqa: PLR0913 - an option each
     *,
     name: str,
     framework: Framework,
-    names: str,
+    engines: Sequence[EngineName],
     ledger: Ledger,
     docker: bool,
     folder: Path | None,
@@ -68,9 +61,8 @@ def new(  # noqa: PLR0913 - an option each
     try:
         # First: a folder of this name is a module here, and that would be said of it otherwise.
         expect_new(target)
-        engines = [EngineName.parse(each.strip()) for each in names.split(",") if each.strip()]
         project = Project(name, framework, engines, ledger, docker=docker)
-    except (FailsoftError, ValueError) as error:
+    except FailsoftError as error:
         raise click.UsageError(str(error)) from None
     made = list(project.files())
     if not (yes or as_json) and sys.stdin.isatty():

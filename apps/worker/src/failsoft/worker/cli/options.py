@@ -8,7 +8,11 @@ from typing import Any
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from failsoft.worker.configuration.settings import Duration
+from failsoft.worker.configuration.settings import (
+    DEFAULT_ENGINES,
+    Duration,
+    read_engine_names,
+)
 
 #: How the help names a value that is a duration or a moment.
 MOMENT = "DURATION|MOMENT"
@@ -46,6 +50,18 @@ def duration_option(*names: str, text: str, default: str | None = None) -> Optio
     )
 
 
+def engines_option(text: str) -> Option:
+    """Return the option `--engines`: a list of `EngineName`, in order of preference."""
+    return click.option(
+        "--engines",
+        default=",".join(DEFAULT_ENGINES),
+        show_default=True,
+        metavar="NAME,NAME",
+        callback=_engines,
+        help=text,
+    )
+
+
 def reason_option(text: str) -> Option:
     """Return the option `--reason`, with its help text."""
     return click.option("--reason", default="", help=text)
@@ -79,6 +95,13 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> A
         return _DURATION.validate_python(value)
     except ValidationError as error:
         raise click.BadParameter(str(error.errors()[0].get("ctx", {}).get("error"))) from None
+
+
+def _engines(ctx: click.Context, param: click.Parameter, value: str) -> Any:
+    try:
+        return read_engine_names(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:

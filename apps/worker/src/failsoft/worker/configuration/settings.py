@@ -50,7 +50,12 @@ def _duration(value: Any) -> Any:
     return timedelta(**{unit: float(number) for unit, number in parts if number})
 
 
-def _engine_names(value: Any) -> Any:
+def read_engine_names(value: Any) -> Any:
+    """Read names of engines that are separated by commas; what is no text or list stays as it is.
+
+    Raises:
+        ValueError: A name is none, there is no name, or two are the same.
+    """
     if not isinstance(value, str | list | tuple):
         return value
     texts = _names(value)
@@ -115,7 +120,7 @@ DurationOrOff = Annotated[
 ]
 #: A host and a port to listen on.
 ListenAddress = Annotated[Address | None, NoDecode, BeforeValidator(read_address)]
-EngineNames = Annotated[tuple[EngineName, ...], NoDecode, BeforeValidator(_engine_names)]
+EngineNames = Annotated[tuple[EngineName, ...], NoDecode, BeforeValidator(read_engine_names)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 LedgersByName = Annotated[dict[str, str], NoDecode, BeforeValidator(read_ledgers)]
 SlotsByQueue = Annotated[dict[str, int], NoDecode, BeforeValidator(read_slots)]

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from failsoft.dispatcher.plugins.discovery import EngineName, check_names, distribution, plugin
+from failsoft.dispatcher.plugins.discovery import EngineName, distribution, plugin
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.worker.configuration.engine_settings import shown_variables
 from failsoft.worker.scaffold.frameworks import FRAMEWORKS, Framework
@@ -42,8 +42,8 @@ class Project:
         docker: Whether it gets an image and a `compose.yaml`.
 
     Raises:
-        OptionInvalidError: The name would hide another module, or the engines do not fit together;
-            the message says what is allowed.
+        OptionInvalidError: The name would hide another module, or an engine has an alias; the
+            message says what is allowed.
         ConfigurationError: An engine is not installed; the message names those that are.
     """
 
@@ -123,18 +123,12 @@ def _check_name(name: str) -> None:
 
 
 def _check_engines(engines: Sequence[EngineName]) -> None:
-    if not engines:
-        raise OptionInvalidError("expected at least one engine, got none")
     for engine in engines:
         if engine.name != engine.kind:
             raise OptionInvalidError(
                 f"expected engines without aliases, got {engine}; give aliases in .env afterwards"
             )
         plugin(engine.kind)
-    try:
-        check_names(engines)
-    except ValueError as error:
-        raise OptionInvalidError(str(error)) from None
 
 
 def _addresses(engines: Sequence[EngineName]) -> Iterator[str]:
