@@ -28,15 +28,15 @@ MEMBERS = (
 PACKAGE = re.compile(r"failsoft/.+")
 #: Of files that a program reads at run time, and of code.
 SUFFIXES = frozenset({".py", ".typed", ".html", ".css", ".js", ".svg", ".mako"})
-#: How the licences of others' files begin, which go with them.
-LICENCE = "LICENSE-"
+#: How the names begin of what goes with others' files: their licences, and where they are from.
+OF_OTHERS = ("LICENSE-", "VENDORED")
 
 
 def is_ours(name: str) -> bool:
     """Whether a file may stand in a wheel: of the package, no test, nothing left over."""
     if "/template/" in name:  # of what `failsoft new` and `failsoft engines new` write, tests, too
         return name.startswith("failsoft/worker/")
-    expected = Path(name).suffix in SUFFIXES or Path(name).name.startswith(LICENCE)
+    expected = Path(name).suffix in SUFFIXES or Path(name).name.startswith(OF_OTHERS)
     return PACKAGE.fullmatch(name) is not None and expected and "tests" not in Path(name).parts
 
 
