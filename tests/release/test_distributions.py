@@ -82,7 +82,7 @@ def test_each_says_what_it_is_and_under_which_licence(distributions: Path) -> No
         assert metadata["License-Expression"] == "Apache-2.0", path
         assert metadata["Requires-Python"] == ">=3.11", path
         assert "Typing :: Typed" in metadata.get_all("Classifier", ()), path
-        assert metadata.get_payload().strip(), path
+        assert str(metadata.get_payload()).strip(), path
         assert archive.testzip() is None
 
 
