@@ -9,6 +9,7 @@ from failsoft.ledger.roles.attempts import SqlAttempts
 from failsoft.ledger.roles.caller_transaction import SqlTransactional
 from failsoft.ledger.roles.console.activity import SqlActivity
 from failsoft.ledger.roles.console.bulks import SqlBulkActions
+from failsoft.ledger.roles.console.standing import SqlStanding
 from failsoft.ledger.roles.console.stories import SqlJobStories
 from failsoft.ledger.roles.dispatch import SqlRecording
 from failsoft.ledger.roles.engine_switches import SqlEngineSwitches
@@ -22,10 +23,12 @@ from failsoft.ledger.roles.reader import SqlReader
 from failsoft.ledger.roles.resolutions import SqlControl
 from failsoft.ledger.roles.retries import SqlManualRetries
 from failsoft.ledger.roles.routes import SqlRoutes
+from failsoft.ledger.roles.traces import SqlTraces
 from failsoft.ledger.roles.waits import SqlWaits
 from failsoft.ledger.upkeep.clock_repair import SqlMending
 from failsoft.ledger.upkeep.expiry import SqlExpiry
 from failsoft.ledger.upkeep.hand_over import SqlHandOver
+from failsoft.ledger.upkeep.notices import SqlNotices
 from failsoft.ledger.upkeep.outbox import SqlOutbox
 from failsoft.ledger.upkeep.rescue import SqlRescue
 from failsoft.ledger.upkeep.schedules import SqlSchedules
@@ -55,9 +58,12 @@ class SqlLedger(
     SqlKeys,
     SqlOutbox,
     SqlMeasures,
+    SqlTraces,
     SqlActivity,
+    SqlStanding,
     SqlJobStories,
     SqlBulkActions,
+    SqlNotices,
     SqlIdentity,
 ):
     """Every role of the ledger on one database, SQLite or PostgreSQL.

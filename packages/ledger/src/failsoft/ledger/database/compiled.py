@@ -1,4 +1,4 @@
-"""Statements whose text is made once: those that every dispatch, step and transition execute.
+"""Statements whose text is made once: those of dispatches, steps, transitions and idle workers.
 
 SQLAlchemy looks a statement up by its structure at each execution, builds its parameters anew and
 sets up a result, which takes five times as long as SQLite takes to carry a short one out. Here
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Row, Select
@@ -24,6 +25,8 @@ AnyConnection = Connection | RawConnection
 AnyRow = Row[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
 Statement = UpdateBase | AnySelect
+#: For a statement without parameters.
+NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 
 
 class Outcome(NamedTuple):
@@ -58,8 +61,12 @@ class CompiledStatement:
         self._in_order: Callable[[Any], Any] | None = None
         if compiled.positional and compiled.positiontup:
             self._in_order = _getter(compiled.positiontup)
-        names = [column.name for column in statement.exported_columns]
+        columns = list(statement.exported_columns)
+        names = [column.name for column in columns]
         self._row: Callable[[Any], AnyRow] | None = result_tuple(names) if names else None
+        self._of_types = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
+        ]
 
     def execute(self, connection: AnyConnection, values: Mapping[str, Any]) -> Outcome:
         """Execute it with a value for each parameter.
@@ -68,6 +75,22 @@ class CompiledStatement:
             DBAPIError: What the driver raised, as SQLAlchemy would raise it.
         """
         return self._carry_out(connection, self._given(values), many=False)
+
+    def read(self, connection: AnyConnection, values: Mapping[str, Any]) -> Sequence[AnyRow]:
+        """Execute it, and return its rows with the values as the types of its columns have them.
+
+        Raises:
+            DBAPIError: As `execute`.
+        """
+        found = self.execute(connection, values).rows
+        row = self._row
+        assert row is not None  # noqa: S101 - what is read has columns
+        return [
+            row(
+                [of(value) if of else value for of, value in zip(self._of_types, each, strict=True)]
+            )
+            for each in found
+        ]
 
     def execute_many(
         self, connection: AnyConnection, values: Iterable[Mapping[str, Any]]
@@ -130,6 +153,13 @@ def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
 def execute(connection: AnyConnection, statement: Statement, values: Mapping[str, Any]) -> Outcome:
     """Execute a statement that lives as long as the process, prepared at its first execution."""
     return _prepared(statement, connection.dialect).execute(connection, values)
+
+
+def read(
+    connection: AnyConnection, statement: AnySelect, values: Mapping[str, Any] = NO_VALUES
+) -> Sequence[AnyRow]:
+    """Return the rows of such a statement, with values as the types of its columns have them."""
+    return _prepared(statement, connection.dialect).read(connection, values)
 
 
 def execute_many(

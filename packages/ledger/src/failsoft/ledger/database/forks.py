@@ -2,7 +2,7 @@
 
 SQLite keeps the locks of a process in a table of its own, which a child inherits; the locks
 themselves stay with the parent. A child that goes on with that table writes without a lock
-(docs/ledger-sqlite.md). So whatever is open is closed before the fork, as far as it can be.
+(docs/how-to/ledger-sqlite.md). So whatever is open is closed before the fork, as far as it can be.
 """
 
 import os

@@ -1,8 +1,8 @@
 """What the two databases say when they cannot serve, and what follows: one table for each.
 
 By their codes, never by their words, which a server says in its operator's language. The page
-`docs/ledger-postgresql.md` shows the table of PostgreSQL's; a test compares the two. psycopg is
-not imported here: a program on SQLite does without it.
+`docs/how-to/ledger-postgresql.md` shows the table of PostgreSQL's; a test compares the two. psycopg
+is not imported here: a program on SQLite does without it.
 """
 
 import sqlite3

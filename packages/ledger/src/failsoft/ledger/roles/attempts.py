@@ -33,12 +33,19 @@ from failsoft.ledger.schema.tables import attempts, steps
 from failsoft.ledger.transitions import apply, fenced_writes, limits
 from failsoft.ledger.transitions import uncharge as uncharge_crash
 from failsoft.ledger.transitions.apply import After, Cause, Change
-from failsoft.ledger.transitions.compare_and_set import compare_and_set, joint
+from failsoft.ledger.transitions.compare_and_set import (
+    compare_and_set,
+    compare_and_set_many,
+    joint,
+)
 from failsoft.ledger.transitions.consequences import wake
 
 _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
 _UNLIMITED, _LIMITED = {"is_limited": False}, {"is_limited": True}
 _TAKEN_AWAY = frozenset({RECOVER.name, EXHAUST.name})
+
+#: How many claims are one transaction at most: other writers wait for it.
+MOST_CLAIMS = 32
 
 _BEGIN = (
     select(
@@ -79,8 +86,7 @@ class SqlAttempts(SqlRole):
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job; None if the offer is void (rule 6)."""
-        change = _claiming(ticket)
-        unlimited = replace(change, guard={**change.guard, **_UNLIMITED})
+        change, unlimited = _claiming(ticket), _claiming_unlimited(ticket)
         row = self._database.write_one(
             lambda c: compare_and_set(c, CLAIM, unlimited),
             "claim",
@@ -92,6 +98,23 @@ class SqlAttempts(SqlRole):
         if isinstance(found, JobDeferredError):
             raise found
         return found
+
+    def claim_many(self, tickets: Sequence[Ticket]) -> Sequence[Claim]:
+        """Take several offered jobs, so many in a transaction; see the port for what is left out.
+
+        A commit, and on PostgreSQL an answer, for all of them (decision 0098).
+        """
+        # No two of one job: a second one is void, or the same that was delivered again.
+        one_each = {ticket.job_id: ticket for ticket in tickets}
+        every = [_claiming_unlimited(ticket) for ticket in one_each.values()]
+        made: list[Claim] = []
+        for start in range(0, len(every), MOST_CLAIMS):
+            changes = every[start : start + MOST_CLAIMS]
+            found = self._database.write_one(
+                partial(compare_and_set_many, transition=CLAIM, changes=changes), "claim"
+            )
+            made += [rows.claim(row, one_each[job_id].worker) for job_id, row in found.items()]
+        return made
 
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority and look for the step, in one statement (rule 8)."""
@@ -174,6 +197,11 @@ def _claiming(ticket: Ticket) -> Change:
         },
         Cause(ticket.worker, {"claim": ticket.claim_id, "engine": ticket.engine}),
     )
+
+
+def _claiming_unlimited(ticket: Ticket) -> Change:
+    change = _claiming(ticket)
+    return replace(change, guard={**change.guard, **_UNLIMITED})
 
 
 def _claim_under_limits(

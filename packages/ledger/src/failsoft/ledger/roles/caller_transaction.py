@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 from weakref import WeakKeyDictionary
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.util import await_only
 
 from failsoft.job_engine.errors import OptionInvalidError
-from failsoft.job_engine.ports.transactional import CallersTransaction
+from failsoft.job_engine.ports.transactional import BorrowedConnection, CallersTransaction
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.ledger.database.errors import translated
@@ -20,6 +20,7 @@ from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.sqlite import engine
 from failsoft.ledger.database.sqlite.ledger_file import LedgerFile
+from failsoft.ledger.roles.borrowed import BorrowedTransaction, Loans, expect_usable
 from failsoft.ledger.transitions import insert
 
 if TYPE_CHECKING:
@@ -32,18 +33,25 @@ _IDENTITY = """
 """
 
 
+#: Under what the identity of its database is kept with a borrowed connection.
+_KNOWN = "failsoft_identity"
+
+
 class SqlTransactional(SqlRole):
     """`TransactionalLedger` on SQL."""
 
     def within(self, session: object) -> CallersTransaction:
         """Work in the transaction of a SQLAlchemy `Session` or `Connection` of the caller's.
 
-        Of a `scoped_session`, as Flask-SQLAlchemy has, it is the session of this scope.
+        Of a `scoped_session`, as Flask-SQLAlchemy has, it is the session of this scope. Also in
+        that of a `BorrowedConnection`.
         """
+        if isinstance(session, BorrowedConnection):
+            return self._within_borrowed(session)
         session = _of_this_scope(session)
         if not isinstance(session, Connection) and not _is_session(session):
             raise OptionInvalidError(
-                "expected a SQLAlchemy Session or Connection, got "
+                "expected a SQLAlchemy Session or Connection, or a BorrowedConnection, got "
                 f"{type(session).__name__}; an AsyncSession or AsyncConnection goes with "
                 "`await dispatch_job_async(..., session=session)`"
             )
@@ -52,13 +60,35 @@ class SqlTransactional(SqlRole):
             self._expect_our_database(connection)
         return SqlCallerTransaction(session, connection, self._actor)
 
+    def _within_borrowed(self, borrowed: BorrowedConnection) -> CallersTransaction:
+        expect_usable(borrowed, is_sqlite=self._database.is_sqlite, place=self._database.place)
+        loans = Loans.of(is_sqlite=self._database.is_sqlite)
+        with translated(), loans.connected(borrowed) as connection:
+            if self._database.file is not None:
+                self._expect_our_file(connection, self._database.file, borrowed.info)
+                engine.prepare_driver(borrowed.driver)
+            else:
+                self._expect_known(connection, borrowed.info)
+        return BorrowedTransaction(borrowed, loans, self._actor)
+
+    def _expect_known(self, connection: Connection, info: MutableMapping[Any, Any]) -> None:
+        # Looked at each time: a program may have set another search_path since.
+        theirs = _identity(connection)
+        if info.get(_KNOWN) == theirs:
+            return
+        if theirs != self._own_identity(connection):
+            raise _another_database(self._database.place, f"database {_name(connection)}")
+        info[_KNOWN] = theirs
+
     def _expect_our_database(self, connection: Connection) -> None:
         ours = "sqlite" if self._database.is_sqlite else "postgresql"
         theirs = connection.dialect.name
         if theirs != ours:
             raise _another_database(f"a {ours} database", f"a {theirs} one")
         if self._database.file is not None:
-            self._expect_our_file(connection, self._database.file)
+            self._expect_our_file(connection, self._database.file, connection.info)
+            driver: Any = connection.connection.dbapi_connection
+            engine.prepare_driver(driver)
         elif _identity(connection) != self._own_identity(connection):
             raise _another_database("the ledger's own", "another database")
 
@@ -68,17 +98,17 @@ class SqlTransactional(SqlRole):
             return await_only(asyncio.to_thread(self._database.read, _identity))
         return self._database.read(_identity)
 
-    def _expect_our_file(self, connection: Connection, ours: LedgerFile) -> None:
+    def _expect_our_file(
+        self, connection: Connection, ours: LedgerFile, info: MutableMapping[Any, Any]
+    ) -> None:
         files = connection.exec_driver_sql("PRAGMA database_list").all()
         file = next((name for _, schema, name in files if schema == "main"), "")
         if not file or Path(file).resolve() != ours.path:
             raise _another_database(f"the ledger's file {ours.path}", file or "one in memory")
         ours.expect_callers(
-            connection.info,
+            info,
             lambda: connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").all(),
         )
-        driver: Any = connection.connection.dbapi_connection
-        engine.prepare_driver(driver)
 
 
 class SqlCallerTransaction:
@@ -166,6 +196,11 @@ def _taken(session: "Session | Connection") -> list[Callable[[bool], None]]:
 
 def _identity(connection: Connection) -> tuple[Any, ...]:
     return tuple(connection.exec_driver_sql(_IDENTITY).one())
+
+
+def _name(connection: Connection) -> str:
+    found = connection.exec_driver_sql("SELECT current_database(), current_schema()").one()
+    return f"{found[0]}, schema {found[1]}"
 
 
 def _another_database(expected: str, got: str) -> OptionInvalidError:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, func, literal, select, uni
 
 from failsoft.job_engine.records.engine_switch import DisabledEngine, EngineLoad
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger.database.compiled import AnySelect
+from failsoft.ledger.database.compiled import AnySelect, read
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, now_us
@@ -54,7 +54,7 @@ class SqlEngineSwitches(SqlRole):
 
     def disabled_engines(self) -> Sequence[DisabledEngine]:
         """Return the engines that are disabled, by name."""
-        found = self._database.read(lambda c: c.execute(_ALL).all())
+        found = self._database.ask(lambda c: read(c, _ALL))
         return [_read(key, value) for key, value in found]
 
     def engine_load(self, engine: str) -> EngineLoad:

@@ -1,18 +1,22 @@
 """Chains and groups on SQL."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from failsoft.job_engine.errors import (
     DuplicateDispatchError,
     GroupNotFoundError,
     IdempotencyConflictError,
+    JobNotFoundError,
 )
 from failsoft.job_engine.records.follow_ups import counts_in
 from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.records.states import JobState
+from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.role import SqlRole
@@ -22,6 +26,12 @@ from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import groups
 from failsoft.ledger.transitions import insert, remembered_keys
 from failsoft.ledger.transitions.consequences import on_end
+
+_BEFORE = (
+    select(jobs.c.id, jobs.c.state, jobs.c.follow_ups)
+    .where(jobs.c.id == bindparam("job"))
+    .with_for_update()
+)
 
 
 class SqlFlow(SqlRole):
@@ -68,6 +78,10 @@ def _record_chain(
     connection: Connection, chain: Sequence[NewJob], plan: OfferPlan | None, actor: str
 ) -> tuple[Sequence[JobRecord], bool]:
     recorded: list[JobRecord] = []
+    before = _locked(connection, chain[0])
+    if before is not None and before.state == JobState.SUCCEEDED:
+        before, chain = None, [replace(chain[0], waits_for=None), *chain[1:]]
+    plan = plan if before is None else None
     for place, job in enumerate(chain):
         new = insert.insert_job(connection, job, plan if place == 0 else None, actor)
         if new is None and place == 0:
@@ -76,7 +90,26 @@ def _record_chain(
         if new is None:
             raise _taken(job)
         recorded.append(new)
-    return recorded, True
+    if before is None:
+        return recorded, True
+    on_end.begin_after(connection, before, chain[0].id)
+    return _known(connection, chain), True
+
+
+def _locked(connection: Connection, first: NewJob) -> AnyRow | None:
+    """Lock the job that a chain begins behind, so that its end comes before this or after it."""
+    if first.waits_for is None:
+        return None
+    found = connection.execute(_BEFORE, {"job": first.waits_for}).one_or_none()
+    # It may have been pruned since the chain was recorded, and this is the same call again.
+    if found is None and not _is_known(connection, first.id):
+        raise JobNotFoundError(f"expected the id of a job in the ledger, got {first.waits_for!r}")
+    return found
+
+
+def _is_known(connection: Connection, job_id: str) -> bool:
+    found = connection.execute(select(jobs.c.id).where(jobs.c.id == job_id)).one_or_none()
+    return found is not None or remembered_keys.find_id(connection, job_id) is not None
 
 
 def _known(connection: Connection, chain: Sequence[NewJob]) -> Sequence[JobRecord]:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
+    Connection,
     Select,
     String,
     and_,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
     type_coerce,
     union_all,
 )
@@ -31,7 +33,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from failsoft.job_engine.ports.cursor import Place
 from failsoft.job_engine.ports.job_filter import (
-    MOST_LOOKED_THROUGH,
     SEVERAL,
     JobFilter,
     moment_of,
@@ -47,7 +48,9 @@ from failsoft.ledger.transitions.each_value import By, distinct, first_of_each
 _RARE = frozenset(set(JobState) - {JobState.SUCCEEDED})
 #: How many pairs of queue and name are looked at each by itself.
 _MOST_PAIRS = 50
-_RECORDED, _BY_ID = "created_at", "id"
+_RECORDED = "created_at"
+#: The order of a list of ids.
+BY_ID = "id"
 _ID = jobs.c.id
 #: The columns that must hold a value, by the fields that name one.
 _COLUMNS = {
@@ -89,30 +92,73 @@ class _Look:
     is_narrow: bool = False
 
 
+#: For the rest of a transaction of PostgreSQL. To compile a plan, which it does where it expects
+#: many rows, takes longer than all of a look.
+_BY_INDEX = text(
+    "SELECT pg_catalog.set_config('enable_seqscan', 'off', true),"
+    " pg_catalog.set_config('enable_sort', 'off', true), pg_catalog.set_config('jit', 'off', true)"
+)
+
+
+#: As above, for what needs no more than an index holds: a heap page that is visible to all is not
+#: visited then, which a bitmap would do.
+_BY_INDEX_ALONE = text(
+    "SELECT pg_catalog.set_config('enable_seqscan', 'off', true),"
+    " pg_catalog.set_config('enable_bitmapscan', 'off', true),"
+    " pg_catalog.set_config('max_parallel_workers_per_gather', '0', true),"
+    " pg_catalog.set_config('jit', 'off', true)"
+)
+
+
+def go_by_index_alone(connection: Connection) -> None:
+    """Let what a transaction counts be read from its indexes, without the rows where that may be.
+
+    PostgreSQL without statistics expects few rows, for which it takes a bitmap for cheaper.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_BY_INDEX_ALONE)
+
+
+def go_by_index(connection: Connection) -> None:
+    """Let the looks of a transaction go through their indexes, in the order that those have.
+
+    PostgreSQL without statistics expects a tenth of the rows there are, and takes it for cheaper to
+    read and sort all of them.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_BY_INDEX)
+
+
 def order_of(wanted: JobFilter) -> str:
     """Return what the list of a filter is ordered by: a column of a moment, or `id`."""
     by_id = wanted.get("id") is not None or wanted.get("group") is not None
-    return _BY_ID if by_id else moment_of(wanted)
+    return BY_ID if by_id else moment_of(wanted)
 
 
 def newest(wanted: JobFilter, limit: int, *, is_sqlite: bool) -> AnySelect:
     """Select the jobs that a filter chooses, the latest recorded first."""
-    chosen = ids(wanted, Window(), limit, is_sqlite=is_sqlite)
+    found = places(wanted, Window(), limit, is_sqlite=is_sqlite)
+    chosen = found.with_only_columns(found.selected_columns.id)
     return in_order(select(*jobs.c).where(_ID.in_(chosen)), Window())
 
 
 def in_order(found: Select[Any], window: Window) -> Select[Any]:
-    """Put rows of `jobs` into the order of a list."""
-    if window.order == _BY_ID:
-        return found.order_by(_ID)
-    return found.order_by(jobs.c[window.order].desc(), _ID)
+    """Put a few rows of `jobs`, chosen by their ids, into the order of a list."""
+    # They are sorted: no index is gone through for their order.
+    if window.order == BY_ID:
+        return found.order_by(by_itself(_ID))
+    return found.order_by((_at(window) + literal_column("0")).desc(), _ID)
 
 
-def ids(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) -> Select[Any]:
-    """Select the ids of the first jobs of a window that a filter chooses."""
+def places(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) -> AnySelect:
+    """Select the places of the first jobs of a window that a filter chooses: `id` and `at`."""
     found = _found(wanted, window, limit, is_sqlite=is_sqlite).subquery()
-    order = (found.c.at.desc(), found.c.id)
-    return select(found.c.id).order_by(*order).limit(limit)
+    return select(found.c.id, found.c.at).order_by(found.c.at.desc(), found.c.id).limit(limit)
+
+
+def chains(window: Window, limit: int, *, is_sqlite: bool) -> AnySelect:
+    """Select the places of the first jobs of the chains in a window: `id` and `at`."""
+    return _first(_CHAINS, window, limit, is_sqlite=is_sqlite)
 
 
 def number(wanted: JobFilter, window: Window, most: int, *, is_sqlite: bool) -> Select[Any]:
@@ -122,20 +168,43 @@ def number(wanted: JobFilter, window: Window, most: int, *, is_sqlite: bool) -> 
     return select(func.count()).select_from(few)
 
 
-def edges(wanted: JobFilter, window: Window, *, is_sqlite: bool) -> Iterator[AnySelect]:
+def edges(wanted: JobFilter, window: Window, many: int, *, is_sqlite: bool) -> Iterator[AnySelect]:
     """Select up to where each look may go for what stands in no index; none where all of it does.
 
     Each returns one row: a moment, or an id where the list is ordered by ids; NULL where fewer rows
-    are left.
+    are left than `many`.
     """
-    looks = list(_looks(wanted, window, is_sqlite=is_sqlite))
-    if not any(look.rest and not look.is_narrow for look in looks):
-        return
+    yield from _edges(list(_looks(wanted, window, is_sqlite=is_sqlite)), window, many)
+
+
+def chain_edges(window: Window, many: int) -> Iterator[AnySelect]:
+    """Select up to where the look for chains may go; see `edges`."""
+    yield from _edges([_CHAINS], window, many)
+
+
+def ended_edges(state: JobState, window: Window, many: int) -> Iterator[AnySelect]:
+    """Select where a part of so many jobs of a state ends; the window is ordered by their ends."""
+    yield from _ends([_Look((in_state(state),), ())], window, many)
+
+
+def ended_between(state: JobState, window: Window) -> Sequence[ColumnElement[bool]]:
+    """Say that a job is in a state and, by its end, in a window whose edges are moments."""
+    at = _at(window)
+    after = [] if window.after is None else [at < window.after.at]
+    return (in_state(state), *after, *_before(window, at))
+
+
+def _edges(looks: Sequence[_Look], window: Window, many: int) -> Iterator[AnySelect]:
+    if any(look.rest and not look.is_narrow for look in looks):
+        yield from _ends(looks, window, many)
+
+
+def _ends(looks: Sequence[_Look], window: Window, many: int) -> Iterator[AnySelect]:
     for look in looks:
-        column = _ID if window.order == _BY_ID else _at(window)
-        order = column if window.order == _BY_ID else column.desc()
+        column = _ID if window.order == BY_ID else _at(window)
+        order = column if window.order == BY_ID else column.desc()
         last = select(column).where(*look.here, *_after(window)).order_by(order)
-        last = last.limit(1).offset(MOST_LOOKED_THROUGH - 1)
+        last = last.limit(1).offset(many - 1)
         if look.each is None:
             yield select(last.scalar_subquery().label("edge"))
         else:
@@ -152,7 +221,7 @@ def _found(wanted: JobFilter, window: Window, limit: int, *, is_sqlite: bool) ->
 
 
 def _first(look: _Look, window: Window, limit: int, *, is_sqlite: bool) -> AnySelect:
-    at = literal(0) if window.order == _BY_ID else _at(window)
+    at = literal(0) if window.order == BY_ID else _at(window)
     # What is sorted anyway is not to be read in the order of another index.
     at = at + literal_column("0") if look.is_narrow else at
     found = select(_ID, at.label("at")).where(*look.here, *look.rest)
@@ -162,7 +231,7 @@ def _first(look: _Look, window: Window, limit: int, *, is_sqlite: bool) -> AnySe
         by = By(jobs.c[window.order], edge, newest=True)
         return first_of_each(look.each, found, by, literal(limit), is_sqlite=is_sqlite)
     found = found.where(*_after(window, at), *_before(window, at))
-    order = (_ID,) if window.order == _BY_ID else (at.desc(), _ID)
+    order = (_ID,) if window.order == BY_ID else (at.desc(), _ID)
     return found.order_by(*order).limit(limit)
 
 
@@ -175,7 +244,7 @@ def _after(window: Window, at: ColumnElement[int] | None = None) -> list[ColumnE
     place = window.after
     if place is None:
         return []
-    if window.order == _BY_ID:
+    if window.order == BY_ID:
         return [place.id < _ID]
     at = _at(window) if at is None else at
     # The first condition alone, so that the index is gone through from there: PostgreSQL takes an
@@ -186,7 +255,7 @@ def _after(window: Window, at: ColumnElement[int] | None = None) -> list[ColumnE
 def _before(window: Window, at: ColumnElement[int]) -> list[ColumnElement[bool]]:
     if window.edge is None:
         return []
-    return [window.edge.id >= _ID] if window.order == _BY_ID else [at >= window.edge.at]
+    return [window.edge.id >= _ID] if window.order == BY_ID else [at >= window.edge.at]
 
 
 def _looks(wanted: JobFilter, window: Window, *, is_sqlite: bool) -> Iterator[_Look]:
@@ -197,7 +266,7 @@ def _looks(wanted: JobFilter, window: Window, *, is_sqlite: bool) -> Iterator[_L
         return tuple(_chosen(wanted, (*beside, "since", "until"), is_sqlite=is_sqlite))
 
     narrow = next((field for field in _COLUMNS if wanted.get(field) is not None), None)
-    if window.order == _BY_ID:
+    if window.order == BY_ID:
         beside = "id" if wanted.get("id") is not None else "group"
         yield _Look(tuple(_among_ids(wanted)), (*times, *rest(beside)))
     elif narrow is not None:
@@ -269,12 +338,16 @@ def _among_ids(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
     yield f"{own}:" > _ID
 
 
+#: The first jobs of chains, whose ids end with their places in it.
+_CHAINS = _Look((), (_ID.endswith("-0"), jobs.c.follow_ups.contains('"then":')))
+
+
 def _next(beginning: str) -> str:
     return f"{beginning[:-1]}{chr(ord(beginning[-1]) + 1)}"
 
 
 def _times(wanted: JobFilter, window: Window) -> Iterator[ColumnElement[bool]]:
-    moment = jobs.c[_RECORDED if window.order == _BY_ID else window.order]
+    moment = jobs.c[_RECORDED if window.order == BY_ID else window.order]
     if (since := wanted.get("since")) is not None:
         yield moment >= since
     if (until := wanted.get("until")) is not None:
@@ -319,7 +392,8 @@ def _by_text(wanted: JobFilter, *, is_sqlite: bool) -> Iterator[ColumnElement[bo
         yield func.substr(jobs.c.error, 1, len(beginning)) == beginning
     if (worker := wanted.get("worker")) is not None:
         mine = and_(attempts.c.job_id == _ID, attempts.c.worker == worker)
-        yield select(literal(1)).where(mine).correlate(jobs).exists()
+        # A value of each row: no plan may read all attempts first, and join them.
+        yield select(literal(1)).where(mine).correlate(jobs).limit(1).scalar_subquery().is_not(None)
     if (text := wanted.get("payload")) is not None:
         position = func.instr if is_sqlite else func.strpos
         yield position(jobs.c.payload, text) > 0
@@ -350,6 +424,6 @@ def at_edge(window: Window, found: Sequence[Any]) -> Window:
     there = [each for each in found if each is not None]
     if not there:
         return window
-    if window.order == _BY_ID:
+    if window.order == BY_ID:
         return replace(window, edge=Place(0, min(there)))
     return replace(window, edge=Place(max(there), ""))

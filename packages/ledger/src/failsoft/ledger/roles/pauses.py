@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, delete, select
 
 from failsoft.job_engine.records.pauses import Pausable, Pause
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.compiled import AnyRow, read
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import now_us
@@ -31,7 +31,7 @@ class SqlPauses(SqlRole):
 
     def pauses(self) -> Sequence[Pause]:
         """Return what is paused: queues, definitions, engines."""
-        return [record(row) for row in self._database.read(lambda c: c.execute(_ALL).all())]
+        return [record(row) for row in self._database.ask(lambda c: read(c, _ALL))]
 
 
 def _pause(connection: Connection, pause: Pause) -> Pause:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from sqlalchemy import ColumnElement, Select, Table, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
 from failsoft.job_engine.errors import JobNotFoundError
 from failsoft.job_engine.policies.limits import Limits, LimitUse
@@ -46,8 +46,13 @@ class SqlReader(SqlRole):
 
     def list_jobs(self, *, limit: int = 50, **wanted: Unpack[JobFilter]) -> Sequence[JobRecord]:
         """Return jobs, the newest first."""
-        found = self._all(lists.newest(wanted, limit, is_sqlite=self._database.is_sqlite))
-        return [rows.job_record(row) for row in found]
+        statement = lists.newest(wanted, limit, is_sqlite=self._database.is_sqlite)
+
+        def work(connection: Connection) -> Sequence[AnyRow]:
+            lists.go_by_index(connection)
+            return connection.execute(statement).all()
+
+        return [rows.job_record(row) for row in self._database.snapshot(work)]
 
     def find_ids(self, beginning: str, limit: int) -> Sequence[str]:
         """Return the ids of jobs that begin so, in their order."""

@@ -116,6 +116,7 @@ def _values(retry: ManualRetry, retried: JobRecord) -> dict[str, Any]:
         "retry_of": retried.id,
         "idempotency_root": retry.idempotency_root(retried),
         "follow_ups": retry.follow_ups(retried),
+        "trace_context": retry.trace_context(retried),
         "payload": payload,
         "version": retry.version or retried.version,
         "payload_sha": digest(payload),

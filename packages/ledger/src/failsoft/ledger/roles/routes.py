@@ -23,7 +23,7 @@ from failsoft.job_engine.records.routing.deliveries import OFFERS, OfferFacts, d
 from failsoft.job_engine.records.routing.guard import Delivery, Guard, Trip
 from failsoft.job_engine.records.routing.rule import KINDS, RouteKind, RouteRule
 from failsoft.job_engine.records.states import REOFFER, JobState
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.compiled import AnyRow, read
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us, stored
@@ -89,7 +89,7 @@ class SqlRoutes(SqlRole):
 
     def routes(self) -> Sequence[RouteRule]:
         """Return the rules that hold now, the strongest kind first."""
-        return [_rule(row) for row in self._database.read(lambda c: c.execute(_ALL).all())]
+        return [_rule(row) for row in self._database.ask(lambda c: read(c, _ALL))]
 
     def take_guard_turn(self, rule: RouteRule, every: timedelta) -> bool:
         """Take the next look at a guarded rule; False where another process took it."""

@@ -45,6 +45,20 @@ Index(
     postgresql_where=text("told_at IS NULL"),
 )
 
+#: What rules of notifications have told, and will tell together.
+digests: Table = Table(
+    f"{PREFIX}digests",
+    metadata,
+    Column("rule", SHORT, primary_key=True),
+    Column("topic", NAME, primary_key=True),
+    Column("until", Instant, nullable=False),
+    count("count"),
+    Column("first_at", Instant),
+    Column("last_at", Instant),
+    # JSON: the first notices that wait.
+    Column("examples", Text, nullable=False, server_default="[]"),
+)
+
 #: A few figures of each minute.
 samples: Table = Table(
     f"{PREFIX}samples",

@@ -89,7 +89,7 @@ _OPEN = literal_column("'['", Text)
 
 #: Whether the newest event of a changed row stands in it; of what a statement returns.
 #: By its text: SQLite's RETURNING says of a NULL that was assigned that it is none (see
-#: docs/ledger-sqlite.md).
+#: docs/how-to/ledger-sqlite.md).
 IS_PACKED: ColumnElement[bool] = and_(
     func.coalesce(jobs.c.history, "") != "", jobs.c.events <= MOST
 )

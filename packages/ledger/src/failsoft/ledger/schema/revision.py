@@ -23,7 +23,7 @@ from failsoft.ledger.schema.columns import PREFIX
 from failsoft.ledger.schema.tables import info
 
 #: The migrations, the oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 #: The newest migration; the ledger must be at this one, or at a newer one whose minimum this code
 #: meets.
 REVISION = REVISIONS[-1]

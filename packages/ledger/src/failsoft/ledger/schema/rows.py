@@ -54,6 +54,7 @@ def new_record(job: NewJob, plan: OfferPlan | None, row: AnyRow) -> JobRecord:
         version=job.version,
         follow_ups=job.follow_ups,
         waits_for=job.waits_for,
+        trace_context=job.trace_context,
         created_at=instant(row.created_at),
         run_at=None if run_at is None else instant(run_at),
         pickup_by=None if pickup_by is None else instant(pickup_by),
@@ -176,6 +177,7 @@ def claim(row: AnyRow, worker: str) -> Claim:
         idempotency_root=row.idempotency_root,
         version=row.version,
         is_limited=bool(limits(row)),
+        trace_context=row.trace_context,
         age=age,
         waited=age if row.claims == 1 and getattr(row, "offered_at_once", False) else None,
     )

@@ -16,7 +16,15 @@ from sqlalchemy import (
 )
 
 from failsoft.ledger.database.timestamps import Instant
-from failsoft.ledger.schema.activity import audit, breakers, bulks, measures, notices, samples
+from failsoft.ledger.schema.activity import (
+    audit,
+    breakers,
+    bulks,
+    digests,
+    measures,
+    notices,
+    samples,
+)
 from failsoft.ledger.schema.columns import (
     CLUSTERED,
     JOB_ID,
@@ -36,6 +44,7 @@ __all__ = [
     "audit",
     "breakers",
     "bulks",
+    "digests",
     "dispatch_attempts",
     "events",
     "groups",
@@ -111,6 +120,8 @@ attempts: Table = Table(
     Column("outcome", String(16)),
     # What it ended with; the newest one stands with the job, too.
     Column("error", Text),
+    # Its trace, as `trace_context` of its job: the attempt after it links to it.
+    Column("trace_context", Text),
     **CLUSTERED,
 )
 
@@ -245,6 +256,8 @@ schedules: Table = Table(
     Column("last_job_id", JOB_ID),
     Column("skipped_at", Instant),
     Column("skip_reason", String(255)),
+    # How many ticks in a row.
+    count("skips"),
 )
 
 groups: Table = Table(

@@ -53,7 +53,10 @@ def _alone(transition: Transition, change: Change) -> Change:
 
 
 def cancel(connection: Connection, job_id: str, actor: str) -> AnyRow | None:
-    """Cancel a job that no attempt runs; None if one does, or if it has ended (R20)."""
+    """Cancel a job that no attempt runs; None if one does, or if it has ended (R20).
+
+    The row has what `statements.is_brief` leaves of it.
+    """
     return apply(connection, CANCEL, Change(job_id, {}, {}, Cause(actor, {})))
 
 

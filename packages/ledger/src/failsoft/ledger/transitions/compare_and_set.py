@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from failsoft.job_engine.records.states import CLAIM, Fence, Transition
+from failsoft.job_engine.records.states import CLAIM, Transition
 from failsoft.ledger.database.compiled import AnyConnection, AnyRow, Statement, execute
 from failsoft.ledger.database.joint import JointWrite
 from failsoft.ledger.database.raw_connections import RawConnection
@@ -107,6 +107,27 @@ def joint(transition: Transition, change: Change) -> JointWrite[AnyRow | None] |
     )
 
 
+def compare_and_set_many(
+    raw: RawConnection, transition: Transition, changes: Sequence[Change]
+) -> Mapping[str, AnyRow]:
+    """Try a transition of an attempt for each of several jobs; return what changed, by its id.
+
+    Each has a fence of its own: a job that is not as it was seen is left out, and changes nothing
+    of the others. On PostgreSQL so is one that another transaction has locked.
+
+    Args:
+        raw: In a transaction, on SQLite; on PostgreSQL this is one statement.
+        transition: The transition, which keeps no error, bounded moment or notice.
+        changes: What it is tried with: of each job one, and the same columns of all of them.
+    """
+    if raw.dialect.name == "postgresql":
+        writes = [write for change in changes if (write := joint(transition, change)) is not None]
+        made = writes[0].together(raw, [each.values for each in writes]) if writes else {}
+        return {job_id: row for job_id, row in made.items() if row is not None}
+    found = {change.job_id: compare_and_set(raw, transition, change) for change in changes}
+    return {job_id: row for job_id, row in found.items() if row is not None}
+
+
 def _together(
     raw: RawConnection, statement: Statement, given: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, AnyRow]:
@@ -145,8 +166,8 @@ def _executed(
     parameters: Mapping[str, Any],
     transition: Transition,
 ) -> AnyRow | None:
-    if transition is CLAIM or transition.fence is Fence.CLAIM:
-        # No time is read back, and of all transitions these are made the most often.
+    if statements.is_brief(transition):
+        # Of all transitions these are made the most often.
         plain = {name: _plain(value) for name, value in parameters.items()}
         return execute(connection, statement, plain).one_or_none()
     assert isinstance(connection, Connection)  # noqa: S101 - times are SQLAlchemy's to read

@@ -54,6 +54,7 @@ def values_of(job: NewJob, plan: OfferPlan | None) -> dict[str, Any]:
         "tags": json.dumps(job.tags) if job.tags else "[]",
         "follow_ups": job.follow_ups,
         "waits_for": job.waits_for,
+        "trace_context": job.trace_context,
     }
     if plan is not None:
         values["engine"] = plan.engine

@@ -125,7 +125,7 @@ _TAKEN = select(jobs.c.id).where(
 #: What the dispatch says of a job.
 _GIVEN = (
     *("id", "name", "queue", "payload", "payload_sha", "priority", "engines", "tags"),
-    *("follow_ups", "waits_for", "version"),
+    *("follow_ups", "waits_for", "version", "trace_context"),
 )
 _OF_OFFER = {"state": JobState.OFFERED.value, "epoch": 1, "events": 1}
 _OF_WAIT = {"state": JobState.SCHEDULED.value, "epoch": 0, "events": 1}

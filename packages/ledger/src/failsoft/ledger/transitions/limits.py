@@ -147,6 +147,13 @@ def uses(connection: Connection, limits: Limits) -> Sequence[LimitUse]:
     return found
 
 
+def next_room(connection: Connection, full: Limit) -> datetime | None:
+    """Return when a full rate leaves room again; None where it does by now."""
+    assert full.period is not None  # noqa: S101 - a rate limit has one
+    starts = _starts(connection, full)
+    return starts[-1] + full.period if len(starts) >= full.most else None
+
+
 def _others_wait(connection: Connection, seen: JobRecord, column: str) -> bool:
     limit = seen.limits.concurrency if column == "concurrency_key" else seen.limits.rate
     assert limit is not None  # noqa: S101 - the caller looked

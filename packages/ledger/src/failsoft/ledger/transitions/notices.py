@@ -1,14 +1,25 @@
-"""The notices of transitions, recorded in the transactions that make them."""
+"""Notices, recorded in the transactions of their causes."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Text, bindparam, cast, insert, literal_column, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Text,
+    bindparam,
+    cast,
+    insert,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects import postgresql
 
 from failsoft.job_engine.records.states import CRASH_OUT, EXHAUST, JobState, Transition
 from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema.tables import notices
 
@@ -20,6 +31,21 @@ _COLON: ColumnElement[str] = literal_column("':'")
 INSERT = insert(notices).values(
     {name: bindparam(f"notice_{name}") for name in _GIVEN} | {"at": now_us()}
 )
+
+
+def note(connection: Connection, notice_id: str, kind: str, **given: Any) -> bool:
+    """Record a notice in the transaction of its cause, once; return whether it is new.
+
+    Args:
+        connection: The transaction.
+        notice_id: Made of the cause.
+        kind: Its kind.
+        given: Its `engine`, its `queue` and its `detail` as JSON values, each where it has one.
+    """
+    detail = json.dumps(dict(given.pop("detail", {})))
+    values = {"id": notice_id, "kind": kind, "at": now_us(), "detail": detail, **given}
+    new = insert_into(connection.dialect.name, notices).values(values).on_conflict_do_nothing()
+    return connection.execute(new.returning(notices.c.id)).first() is not None
 
 
 def kind_of(transition: Transition) -> str | None:

@@ -25,7 +25,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
 
 from failsoft.job_engine.records.job import StepKind
-from failsoft.job_engine.records.states import CLAIM, REOFFER, Fence, JobState, Transition
+from failsoft.job_engine.records.states import CANCEL, CLAIM, REOFFER, Fence, JobState, Transition
 from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema import packed_events
@@ -47,7 +47,7 @@ _CLAIMED = tuple(
     for n in (
         *("id", "name", "queue", "engine", "state", "epoch", "events", "claim_id", "payload"),
         *("claims", "errors", "crashes", "releases", "lease_us", "depth"),
-        *("idempotency_root", "version", "created_at", "lease_until"),
+        *("idempotency_root", "version", "created_at", "lease_until", "trace_context"),
         *LIMIT_COLUMNS,
     )
 )
@@ -106,6 +106,7 @@ def insert_job(
         values |= {"state": JobState.SCHEDULED, "epoch": 0, "run_at": run_at}
     given: tuple[str, ...] = ("id", "name", "queue", "payload", "payload_sha", "idempotency_key")
     given += ("priority", "engines", "tags", "follow_ups", "waits_for", "version")
+    given += ("trace_context",)
     given += ("engine",) if offered else ()
     values |= {name: bindparam(name, type_=jobs.c[name].type) for name in given}
     values["history"] = packed_events.FIRST
@@ -264,10 +265,15 @@ def _type_of(name: str, spans: frozenset[str]) -> TypeEngine[Any]:
 
 
 def _wanted(transition: Transition) -> Sequence[Column[Any]]:
-    # An attempt needs little of the row; all others go on with the whole job.
+    # An attempt and a cancel need little of the row; all others go on with the whole job.
     if transition is CLAIM:
         return _CLAIMED
-    return _BRIEF if transition.fence is Fence.CLAIM else tuple(jobs.c)
+    return _BRIEF if is_brief(transition) else tuple(jobs.c)
+
+
+def is_brief(transition: Transition) -> bool:
+    """Return whether a transition reads no time back: one of an attempt, or a cancel."""
+    return transition in (CLAIM, CANCEL) or transition.fence is Fence.CLAIM
 
 
 def _column(name: str) -> ColumnElement[Any]:

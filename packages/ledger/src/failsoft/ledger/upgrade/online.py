@@ -1,6 +1,6 @@
 """What a migration may do: each function is one step, safe to run again, while others write.
 
-A migration calls these and nothing else. `docs/upgrading.md` says how one is written.
+A migration calls these and nothing else. `docs/how-to/upgrading.md` says how one is written.
 """
 
 from collections.abc import Callable, Sequence

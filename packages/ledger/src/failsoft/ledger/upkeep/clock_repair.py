@@ -1,4 +1,4 @@
-"""Pulling in what was written while the database's clock was ahead; see docs/clocks.md."""
+"""Pulling in what was written while the database's clock was ahead; see docs/explain/clocks.md."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from failsoft.job_engine.ports.clock import (
 )
 from failsoft.job_engine.records.job import HistoryEntry, JobRecord, StepKind
 from failsoft.job_engine.records.states import REPLACE, JobState
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.compiled import AnyConnection, AnyRow, read
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema import rows
@@ -57,7 +57,7 @@ _CLOCK = select(
     _latest(jobs.c.created_at).label("recorded"),
     _latest(workers.c.seen_at).label("seen"),
 )
-_LATEST_PICKUP = select(func.max(jobs.c.pickup_by)).where(
+_LATEST_PICKUP = select(func.max(jobs.c.pickup_by).label("latest")).where(
     in_state(JobState.OFFERED),
     jobs.c.engine == bindparam("engine"),
     jobs.c.queue == bindparam("queue"),
@@ -143,7 +143,7 @@ class SqlMending(SqlRole):
 
     def clock(self) -> LedgerClock:
         """Look at the clock, and at the latest instants that were written by it."""
-        row, pickups = self._database.read(lambda c: (c.execute(_CLOCK).one(), _pickups(c)))
+        (row,), pickups = self._database.ask(lambda c: (read(c, _CLOCK), _pickups(c)))
         found = [moment for moment in (row.recorded, row.seen) if moment is not None]
         newest, pickup = max(found, default=None), max(pickups, default=None)
         return LedgerClock(instant(row.now), newest, pickup)
@@ -161,10 +161,10 @@ class SqlMending(SqlRole):
         return count
 
 
-def _pickups(connection: Connection) -> list[datetime]:
+def _pickups(connection: AnyConnection) -> list[datetime]:
     """Return the latest pickup deadline of each engine and queue."""
     given = [{"engine": engine, "queue": queue} for engine, queue in lanes(connection)]
-    found = (connection.execute(_LATEST_PICKUP, each).scalar_one() for each in given)
+    found = [read(connection, _LATEST_PICKUP, each)[0].latest for each in given]
     return [moment for moment in found if moment is not None]
 
 

@@ -13,6 +13,7 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import EXPIRE, REPLACE, Transition
+from failsoft.ledger.database.compiled import read
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema import rows
@@ -43,7 +44,7 @@ class SqlExpiry(SqlRole):
 
     def expired(self, limit: int) -> Sequence[JobRecord]:
         """Return jobs that should have begun by now and have not, the oldest first."""
-        found = self._database.read(lambda c: c.execute(_EXPIRED, {"limit": limit}).all())
+        found = self._database.ask(lambda c: read(c, _EXPIRED, {"limit": limit}))
         return [rows.job_record(row) for row in found]
 
     def expire(self, seen: JobRecord) -> JobRecord | None:

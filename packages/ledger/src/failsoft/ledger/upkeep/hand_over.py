@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, Connection, bindparam, select
+from sqlalchemy import BigInteger, bindparam, select
 
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger.database.compiled import AnyRow, execute
+from failsoft.ledger.database.compiled import AnyConnection, AnyRow, execute, read
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
@@ -47,12 +47,12 @@ class SqlHandOver(SqlRole):
     def oldest_offers(self) -> Sequence[JobRecord]:
         """Return the offer of each engine and queue whose pickup deadline comes first."""
 
-        def work(connection: Connection) -> list[AnyRow]:
+        def work(connection: AnyConnection) -> list[AnyRow]:
             found = list(lanes(connection))
             given = ({"engine": engine, "queue": queue, "limit": 1} for engine, queue in found)
-            return [row for each in given for row in connection.execute(_OF_LANE, each)]
+            return [row for each in given for row in read(connection, _OF_LANE, each)]
 
-        return [rows.job_record(row) for row in self._database.read(work)]
+        return [rows.job_record(row) for row in self._database.ask(work)]
 
     def begun_lately(self, engine: str, within: timedelta) -> bool:
         """Return whether an attempt runs that claimed an offer to the engine so shortly ago."""

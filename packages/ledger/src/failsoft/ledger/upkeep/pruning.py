@@ -29,7 +29,7 @@ from failsoft.ledger.database.database import Database
 from failsoft.ledger.database.timestamps import instant, microseconds, now_us
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import groups, outbox, schedules
-from failsoft.ledger.transitions import counts, remembered_keys
+from failsoft.ledger.transitions import counts, notices, remembered_keys
 from failsoft.ledger.transitions.each_value import distinct
 from failsoft.ledger.upkeep.missing import note_pruned
 from failsoft.ledger.upkeep.pace import Pace
@@ -54,6 +54,8 @@ MAX_JOBS = 500
 CLOCKS_APART = timedelta(hours=1)
 
 _NOW = select(now_us())
+_KIND = "ledger.pruning_dead_letters"
+_HOUR = timedelta(hours=1)
 _ended_names = distinct(jobs.c.name, jobs.c.finished_at.is_not(None))
 _ENDED_NAMES = select(_ended_names.c.value).where(_ended_names.c.value.is_not(None))
 #: How long a key is remembered before its job may be deleted: longer than any statement runs, and
@@ -248,6 +250,16 @@ class SqlPruner:
                 return work(connection)
 
             return self._database.write(timed, limit=self._database.at_length)
+
+    def note_pruning(self, name: str, count: int) -> None:
+        """Record a notice that so many dead letters of a definition are about to be deleted."""
+
+        def work(connection: Connection) -> None:
+            hour = connection.execute(_NOW).scalar_one() // microseconds(_HOUR)
+            detail = {"job": name, "count": count}
+            notices.note(connection, f"{_KIND}:{name}:{hour}", _KIND, detail=detail)
+
+        self._database.write(work)
 
     def prune_keys(self, limit: int) -> int:
         """Delete at most `limit` keys, and never more than `MAX_JOBS`, whose time is over.

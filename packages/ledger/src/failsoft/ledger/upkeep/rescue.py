@@ -20,7 +20,7 @@ from failsoft.job_engine.ports.ledger import RunningJob
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger.database.compiled import AnyRow, AnySelect
+from failsoft.ledger.database.compiled import NO_VALUES, AnyRow, AnySelect, execute, read
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
@@ -51,6 +51,8 @@ _IS_ORPHAN = exists().where(
     workers.c.boot_id == attempts.c.worker,
     workers.c.died_at >= attempts.c.started_at,
 )
+#: Whether anything is due at all: what finds out which of it costs twenty times as much.
+_ANY_DUE = select(jobs.c.id).where(in_state(JobState.SCHEDULED), jobs.c.run_at <= now_us()).limit(1)
 _SLACK = microseconds(SLACK)
 _RUNNING = select(
     jobs.c.id,
@@ -93,6 +95,8 @@ class SqlRescue(SqlRole):
 
     def due(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return scheduled jobs whose time has come, the most urgent first."""
+        if not self._database.ask(lambda c: execute(c, _ANY_DUE, NO_VALUES).rows):
+            return []
         is_sqlite = self._database.is_sqlite
 
         def work(connection: Connection) -> list[AnyRow]:
@@ -109,10 +113,12 @@ class SqlRescue(SqlRole):
     def unclaimed(self, limit: int, reach: Reach | None = None) -> Sequence[JobRecord]:
         """Return offered jobs whose pickup deadline has passed."""
         statement, others = _unclaimed(reach), reach.others if reach else frozenset[str]()
+        found = self._database.ask(lambda c: [each for each in lanes(c) if each[0] not in others])
+        if not found:
+            return []
+        given = [{"engine": engine, "queue": queue, "limit": limit} for engine, queue in found]
 
         def work(connection: Connection) -> list[AnyRow]:
-            found = [lane for lane in lanes(connection) if lane[0] not in others]
-            given = ({"engine": engine, "queue": queue, "limit": limit} for engine, queue in found)
             return [row for each in given for row in connection.execute(statement, each)]
 
         return [rows.job_record(row) for row in self._database.read(work)]
@@ -123,7 +129,4 @@ class SqlRescue(SqlRole):
 
     def running(self) -> Sequence[RunningJob]:
         """Return every running job, and whether its lease has run out, or cannot be true."""
-        return [
-            rows.running_job(row)
-            for row in self._database.read(lambda c: c.execute(_RUNNING).all())
-        ]
+        return [rows.running_job(row) for row in self._database.ask(lambda c: read(c, _RUNNING))]

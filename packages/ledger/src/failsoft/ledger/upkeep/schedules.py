@@ -7,15 +7,18 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
+from failsoft.job_engine.policies.notifications import SKIPS
 from failsoft.job_engine.records.schedules import (
     SET_BACK,
     ScheduleDeclaration,
     ScheduleRecord,
     Tick,
     TickOutcome,
+    skip_notice,
+    skipped,
 )
 from failsoft.job_engine.records.states import JobState
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.compiled import AnyConnection, AnyRow, read
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import instant, now_us
@@ -23,9 +26,11 @@ from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import schedules
 from failsoft.ledger.transitions import insert
+from failsoft.ledger.transitions.notices import note
 
 _ALL = select(*schedules.c).order_by(schedules.c.name)
-_NOW = select(now_us())
+_NOW = select(now_us().label("now"))
+_KEY_TAKEN = "another job has its key"
 _CONFIRM = (
     update(schedules)
     .where(schedules.c.name == bindparam("at_name"), schedules.c.spec == bindparam("at_spec"))
@@ -39,12 +44,12 @@ class SqlSchedules(SqlRole):
     def schedules(self) -> tuple[datetime, Sequence[ScheduleRecord]]:
         """Return the database's time and every schedule, by name."""
 
-        def work(connection: Connection) -> tuple[int, Sequence[AnyRow]]:
-            found = connection.execute(_ALL).all()
-            return connection.execute(_NOW).scalar_one(), found
+        def work(connection: AnyConnection) -> tuple[int, Sequence[AnyRow]]:
+            found = read(connection, _ALL)
+            return read(connection, _NOW)[0].now, found
 
-        read, found = self._database.read(work)
-        now = instant(read)
+        read_at, found = self._database.ask(work)
+        now = instant(read_at)
         return now, [rows.schedule_record(row, now) for row in found]
 
     def declare_schedule(self, seen: ScheduleRecord | None, new: ScheduleDeclaration) -> bool:
@@ -105,9 +110,9 @@ def _take(connection: Connection, seen: ScheduleRecord, tick: Tick, actor: str) 
         job, reason = None, "the job of the tick before has not ended"
     values: dict[str, Any] = {"next_at": tick.next_at}
     if job is None:
-        values |= {"skipped_at": tick.at, "skip_reason": reason}
+        values |= skipped(seen, tick, reason)
     else:
-        values |= {"last_at": tick.at, "last_job_id": job.id}
+        values |= {"last_at": tick.at, "last_job_id": job.id, "skips": 0}
     # The lock on this row comes first: of all that see one tick, one goes on.
     statement = (
         update(schedules)
@@ -122,15 +127,23 @@ def _take(connection: Connection, seen: ScheduleRecord, tick: Tick, actor: str) 
     if connection.execute(statement).rowcount != 1:
         return TickOutcome.STALE
     if job is None:
+        _note_skips(connection, seen, tick, reason)
         return TickOutcome.SKIPPED
     new = insert.insert_job(connection, job, None, actor)
     if new is None and not _is_there(connection, job.id):
         # Another job has its key, which no id of a tick stands for: this one is left out.
         values = {"last_at": seen.last_at, "last_job_id": seen.last_job_id}
-        values |= {"skipped_at": tick.at, "skip_reason": "another job has its key"}
+        values |= skipped(seen, tick, _KEY_TAKEN)
         connection.execute(update(schedules).where(schedules.c.name == seen.name).values(values))
+        _note_skips(connection, seen, tick, _KEY_TAKEN)
         return TickOutcome.SKIPPED
     return TickOutcome.FIRED
+
+
+def _note_skips(connection: Connection, seen: ScheduleRecord, tick: Tick, reason: str) -> None:
+    if seen.skips + 1 == SKIPS:
+        detail = {"job": seen.name, "reason": reason}
+        note(connection, skip_notice(seen, tick), "schedule.skip", detail=detail)
 
 
 def _is_there(connection: Connection, job_id: str) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Delete, bindparam, delete, insert, select, up
 from failsoft.job_engine.ports.clock import SLACK
 from failsoft.job_engine.ports.measures import Batch
 from failsoft.job_engine.records.job import WorkerRecord
+from failsoft.ledger.database.compiled import execute, read
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
@@ -50,7 +51,7 @@ class SqlWorkers(SqlRole):
 
         def work(connection: Connection) -> None:
             alive = {"ttl": microseconds(ttl), "info": rows.worker_info(worker.info)}
-            if connection.execute(_UPDATE, alive | {"boot": worker.boot_id}).rowcount == 0:
+            if execute(connection, _UPDATE, alive | {"boot": worker.boot_id}).rowcount == 0:
                 connection.execute(_INSERT, alive | _identity(worker))
                 connection.execute(_forget_the_dead())
             if measured is not None:
@@ -70,10 +71,10 @@ class SqlWorkers(SqlRole):
         A beat from ahead of the clock says nothing of how old it is: it is taken for as old as
         the first look that finds it.
         """
-        found = self._database.read(lambda c: c.execute(_LIVE).all())
+        found = self._database.ask(lambda c: read(c, _LIVE))
         if any(row.is_ahead for row in found):
             self._database.write(clock_repair.mend_beats)
-            found = self._database.read(lambda c: c.execute(_LIVE).all())
+            found = self._database.ask(lambda c: read(c, _LIVE))
         return [rows.worker_record(row) for row in found]
 
     def mark_dead(self, worker: WorkerRecord) -> None:
@@ -95,7 +96,7 @@ class SqlWorkers(SqlRole):
 
     def workers_on(self, machine: str) -> Sequence[WorkerRecord]:
         """Return the workers of a machine that are not marked as dead, however old their beat."""
-        found = self._database.read(lambda c: c.execute(_NOT_DEAD, {"machine": machine}).all())
+        found = self._database.ask(lambda c: read(c, _NOT_DEAD, {"machine": machine}))
         return [rows.worker_record(row) for row in found]
 
 

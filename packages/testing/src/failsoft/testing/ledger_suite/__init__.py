@@ -21,9 +21,12 @@ from failsoft.testing.ledger_suite.attempts.offers import OfferPromises
 from failsoft.testing.ledger_suite.attempts.rescue import RescuePromises
 from failsoft.testing.ledger_suite.attempts.steps import StepPromises
 from failsoft.testing.ledger_suite.attempts.terminal_states import TerminalStatePromises
+from failsoft.testing.ledger_suite.attempts.traces import TracePromises
 from failsoft.testing.ledger_suite.console.activity import ActivityPromises
 from failsoft.testing.ledger_suite.console.bulks import BulkPromises
 from failsoft.testing.ledger_suite.console.lists import JobListPromises
+from failsoft.testing.ledger_suite.console.notices import NoticePromises
+from failsoft.testing.ledger_suite.console.standing import StandingPromises
 from failsoft.testing.ledger_suite.control.cancel import CancelPromises
 from failsoft.testing.ledger_suite.control.engine_switches import EngineSwitchPromises
 from failsoft.testing.ledger_suite.control.keys import KeyPromises
@@ -86,14 +89,17 @@ class LedgerSuite(
     ClockJumpPromises,
     ReaderPromises,
     JobListPromises,
+    StandingPromises,
     ActivityPromises,
     BulkPromises,
+    NoticePromises,
     SchedulePromises,
     FollowUpPromises,
     ChainPromises,
     GroupPromises,
     MeasurePromises,
     FigurePromises,
+    TracePromises,
     RacePromises,
 ):
     """Every promise that a ledger makes."""

@@ -77,6 +77,15 @@ class MemoryClaims(MemoryReader):
             raise found
         return found
 
+    def claim_many(self, tickets: Sequence[Ticket]) -> Sequence[Claim]:
+        """Take several offered jobs; those with limits are left out, as on SQL."""
+        found = [self.claim(each) for each in tickets if not self._is_limited(each)]
+        return [claim for claim in found if claim is not None]
+
+    def _is_limited(self, ticket: Ticket) -> bool:
+        row = self._store.rows.get(ticket.job_id)
+        return row is not None and bool(row.limits)
+
     def _claim(self, ticket: Ticket) -> Claim | JobDeferredError | None:
         guard = {"epoch": ticket.epoch, "engine": ticket.engine, "queue": ticket.queue}
         row = self._store.rows.get(ticket.job_id)

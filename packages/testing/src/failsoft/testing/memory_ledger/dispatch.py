@@ -57,8 +57,9 @@ class MemoryDispatch(MemoryReader):
     def _existing(self, job: NewJob) -> Row | None:
         if job.id in self._store.rows:
             return self._store.rows[job.id]
-        same = [row for row in self._store.rows.values() if row.name == job.name]
-        for row in same:
-            if job.idempotency_key is not None and row.idempotency_key == job.idempotency_key:
-                return row
+        if job.idempotency_key is not None:
+            key = (job.name, job.idempotency_key)
+            for row in self._store.rows.values():
+                if (row.name, row.idempotency_key) == key:
+                    return row
         return self._store.holder_of(job.name, job.unique) if job.unique else None

@@ -7,13 +7,16 @@ from failsoft.job_engine.errors import (
     DuplicateDispatchError,
     GroupNotFoundError,
     IdempotencyConflictError,
+    JobNotFoundError,
 )
-from failsoft.job_engine.records.follow_ups import counts_in
+from failsoft.job_engine.records.follow_ups import counts_in, with_waiting
 from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
-from failsoft.testing.memory_ledger.follow_ups import complete, insert
+from failsoft.job_engine.records.states import JobState
+from failsoft.testing.memory_ledger.follow_ups import complete, insert, wait_for
 from failsoft.testing.memory_ledger.reader import MemoryReader
+from failsoft.testing.memory_ledger.rows import Row
 
 ACTOR = "memory"
 
@@ -29,13 +32,27 @@ class MemoryFlow(MemoryReader):
             rows = self._store.rows
             if all(job.id in rows for job in jobs):
                 return [rows[job.id].record() for job in jobs], False
+            behind = self._row_of(jobs[0].waits_for)
+            if behind is not None and behind.state is JobState.SUCCEEDED:
+                behind, jobs = None, [replace(jobs[0], waits_for=None), *jobs[1:]]
+            plan = plan if behind is None else None
+            if behind is not None:
+                # Refuses one too many before anything is recorded.
+                with_waiting(behind.follow_ups, jobs[0].id)
             before = dict(rows)
             for place, job in enumerate(jobs):
                 if insert(self._store, job, plan if place == 0 else None, ACTOR) is None:
                     for added in rows.keys() - before.keys():
                         del rows[added], self._store.history[added]
                     raise _taken(job)
+            if behind is not None:
+                wait_for(self._store, behind, jobs[0].id)
             return [rows[job.id].record() for job in jobs], True
+
+    def _row_of(self, job_id: str | None) -> Row | None:
+        if job_id is not None and job_id not in self._store.rows:
+            raise JobNotFoundError(f"expected the id of a job in the ledger, got {job_id!r}")
+        return None if job_id is None else self._store.rows[job_id]
 
     def record_group(
         self, group: GroupRecord, completion: NewJob | None, jobs: Sequence[NewJob]

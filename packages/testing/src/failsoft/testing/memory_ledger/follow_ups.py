@@ -4,7 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from failsoft.job_engine.ports.clock import spans_of_dispatch
-from failsoft.job_engine.records.follow_ups import NextJob, failure_job, follow_ups_from
+from failsoft.job_engine.records.follow_ups import (
+    NextJob,
+    failure_job,
+    follow_ups_from,
+    with_waiting,
+)
 from failsoft.job_engine.records.groups import GroupRecord, is_member, with_field
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.records.states import CANCEL, JobState
@@ -26,12 +31,23 @@ def trigger(store: Store, ended: Row) -> None:
         insert(store, failure_job(follow_ups.on_failure, ended.record()), None, ACTOR)
     if follow_ups.then is not None:
         _go_on(store, ended, follow_ups.then)
+    for job_id in follow_ups.waiting:
+        _go_on(store, ended, NextJob(job_id))
     if follow_ups.group is not None and is_member(ended.id, follow_ups.group):
         group = store.groups[follow_ups.group]
         counted = replace(group, **{ended.state.value: getattr(group, ended.state) + 1})
         store.groups[group.id] = counted
         if counted.is_over:
             complete(store, counted)
+
+
+def wait_for(store: Store, before: Row, job_id: str) -> None:
+    """Let a job that was recorded with `waits_for` wait for another one's end, or end at once."""
+    if before.state.is_terminal:
+        _go_on(store, before, NextJob(job_id))
+        return
+    waited_for = with_waiting(before.follow_ups, job_id)
+    store.rows[before.id] = replace(before, follow_ups=waited_for)
 
 
 def complete(store: Store, group: GroupRecord) -> None:

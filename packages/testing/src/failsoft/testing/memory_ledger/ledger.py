@@ -15,6 +15,7 @@ from failsoft.job_engine.errors import (
 )
 from failsoft.job_engine.ports.clock import spans_of_end
 from failsoft.job_engine.ports.measures import Batch
+from failsoft.job_engine.ports.traces import AttemptTrace
 from failsoft.job_engine.ports.transactional import CallersTransaction
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import (
@@ -44,6 +45,7 @@ from failsoft.job_engine.records.states import (
 from failsoft.testing.memory_ledger.claims import MemoryClaims
 from failsoft.testing.memory_ledger.clock_repair import MemoryClockRepair
 from failsoft.testing.memory_ledger.console.activity import MemoryActivity
+from failsoft.testing.memory_ledger.console.standing import MemoryStanding
 from failsoft.testing.memory_ledger.control.control import MemoryControl
 from failsoft.testing.memory_ledger.control.routes import MemoryRoutes
 from failsoft.testing.memory_ledger.expiry import MemoryExpiry
@@ -51,6 +53,7 @@ from failsoft.testing.memory_ledger.flow import MemoryFlow
 from failsoft.testing.memory_ledger.follow_ups import trigger
 from failsoft.testing.memory_ledger.hand_over import MemoryHandOver
 from failsoft.testing.memory_ledger.limits import has_room
+from failsoft.testing.memory_ledger.notices import MemoryNotices
 from failsoft.testing.memory_ledger.rows import has_authority
 from failsoft.testing.memory_ledger.schedules import MemorySchedules
 from failsoft.testing.memory_ledger.store import Change, Store, action
@@ -76,6 +79,8 @@ class MemoryLedger(
     MemoryHandOver,
     MemoryWaits,
     MemoryActivity,
+    MemoryStanding,
+    MemoryNotices,
 ):
     """`Ledger` in memory; every transition is decided by the one table.
 
@@ -152,6 +157,23 @@ class MemoryLedger(
         """Renew leases; return those that still have the authority (rule 12)."""
         with self.transaction():
             return [claim for claim in claims if self._store.fence(claim)]
+
+    @property
+    def system(self) -> str:
+        """The kind of the database, as OpenTelemetry names it: another one."""
+        return "other_sql"
+
+    def note_trace(self, claim: Claim, context: str) -> AttemptTrace | None:
+        """Keep the trace of an attempt, and return that of the newest one before it."""
+        with self.transaction():
+            attempts = self._store.attempts[claim.job_id]
+            mine = attempts.get(claim.epoch)
+            if mine is not None and mine.claim_id == claim.claim_id:
+                attempts[claim.epoch] = replace(mine, trace_context=context)
+            before = attempts.get(max((n for n in attempts if n < claim.epoch), default=0))
+            if before is None or before.trace_context is None:
+                return None
+            return AttemptTrace(before.trace_context, before.outcome)
 
     def within(self, session: object) -> CallersTransaction:
         """Refuse: a ledger in memory shares no database."""

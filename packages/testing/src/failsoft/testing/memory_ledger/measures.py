@@ -1,9 +1,20 @@
 """The measures of a ledger in memory."""
 
 from collections import Counter
+from collections.abc import Sequence
 
-from failsoft.job_engine.ports.measures import NOTICES, Batch, Ended, Failed, Figures, Series
+from failsoft.job_engine.ports.measures import (
+    NOTICES,
+    Batch,
+    Ended,
+    Failed,
+    Figures,
+    Series,
+    TableSize,
+)
+from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import JobState
+from failsoft.testing.memory_ledger.rows import Row
 from failsoft.testing.memory_ledger.store import Store
 
 
@@ -44,6 +55,16 @@ class MemoryMeasures:
             ended=[Ended(*key, count) for key, count in ended.items()],
             failed=[Failed(*key, count) for key, count in failed.items()],
             limited=Counter(row.name for row in due),
-            waits=Counter("job" if row.id in invokes else "event" for row in waiting),
-            sizes={},
+            waits=Counter("job" if row.id in invokes else "event" for row in waiting)
+            + Counter("sleep" for row in scheduled if row.awaits is None and self._sleeps(row)),
         )
+
+    def sizes(self) -> Sequence[TableSize]:
+        """Return how many jobs and steps there are."""
+        steps = sum(map(len, self._store.steps.values()))
+        return [TableSize("jobs", len(self._store.rows), None), TableSize("steps", steps, None)]
+
+    def _sleeps(self, row: Row) -> bool:
+        # A sleep ended the last attempt: the next one has another epoch.
+        steps = self._store.steps.get(row.id, [])
+        return any(step.kind is StepKind.SLEEP and step.epoch == row.epoch for step in steps)

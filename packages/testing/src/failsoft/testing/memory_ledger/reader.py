@@ -11,7 +11,7 @@ from failsoft.job_engine.policies.limits import Limits, LimitUse
 from failsoft.job_engine.ports.clock import SLACK
 from failsoft.job_engine.ports.job_filter import JobFilter, values
 from failsoft.job_engine.ports.ledger import RunningJob
-from failsoft.job_engine.ports.measures import Batch, Figures
+from failsoft.job_engine.ports.measures import Batch, Figures, TableSize
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.records.groups import is_member
 from failsoft.job_engine.records.job import (
@@ -154,6 +154,11 @@ class MemoryReader(Connection):
         """Return what an exporter reads."""
         with self.transaction():
             return self._measures.figures()
+
+    def sizes(self) -> Sequence[TableSize]:
+        """Return how many jobs and steps there are."""
+        with self.transaction():
+            return self._measures.sizes()
 
     def retire(self, boot_id: str) -> None:
         """Forget a worker that stops."""

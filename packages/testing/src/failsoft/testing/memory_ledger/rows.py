@@ -56,6 +56,7 @@ def claim_of(row: Row, worker: str) -> Claim:
         idempotency_root=row.idempotency_root,
         version=row.version,
         is_limited=bool(row.limits),
+        trace_context=row.trace_context,
     )
 
 
@@ -113,5 +114,6 @@ def new_row(job: NewJob, plan: OfferPlan | None, now: datetime) -> Row:
         unique_scope=job.unique.scope if job.unique else None,
         unique_until=now + job.unique.period if job.unique and job.unique.period else None,
         limits=job.limits,
+        trace_context=job.trace_context,
         events=1,
     )

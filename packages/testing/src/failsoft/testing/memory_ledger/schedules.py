@@ -5,12 +5,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from failsoft.job_engine.policies.notifications import SKIPS
 from failsoft.job_engine.records.schedules import (
     SET_BACK,
     ScheduleDeclaration,
     ScheduleRecord,
     Tick,
     TickOutcome,
+    skip_notice,
+    skipped,
 )
 from failsoft.testing.memory_ledger.dispatch import MemoryDispatch
 
@@ -55,14 +58,17 @@ class MemorySchedules(MemoryDispatch):
                 job, reason = None, "the job of the tick before has not ended"
             values: dict[str, Any] = {"next_at": tick.next_at}
             if job is None:
-                values |= {"skipped_at": tick.at, "skip_reason": reason}
+                values |= skipped(seen, tick, reason)
             else:
-                values |= {"last_at": tick.at, "last_job_id": job.id}
+                values |= {"last_at": tick.at, "last_job_id": job.id, "skips": 0}
                 if self.record_job(job, None)[0].id != job.id:
                     # Another job has its key: this one is left out.
-                    values = {"next_at": tick.next_at, "skipped_at": tick.at}
-                    values["skip_reason"] = "another job has its key"
+                    reason = "another job has its key"
+                    values = {"next_at": tick.next_at, **skipped(seen, tick, reason)}
                     job = None
+            if values["skips"] == SKIPS:
+                detail = {"job": seen.name, "reason": reason}
+                self._store.note(skip_notice(seen, tick), "schedule.skip", None, detail)
             self._store.schedules[seen.name] = replace(known, **values)
             return TickOutcome.SKIPPED if job is None else TickOutcome.FIRED
 

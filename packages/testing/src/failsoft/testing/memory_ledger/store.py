@@ -15,6 +15,7 @@ from failsoft.job_engine.errors import LedgerError, LedgerUnavailableError
 from failsoft.job_engine.policies.uniqueness import UniqueKey
 from failsoft.job_engine.ports.console import Notice
 from failsoft.job_engine.ports.expiry import holds_unique_key
+from failsoft.job_engine.ports.notices import Digest
 from failsoft.job_engine.records.engine_switch import DisabledEngine
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.groups import GroupRecord
@@ -165,6 +166,7 @@ class Store:
         #: Boot ids of worker processes that are marked as dead, and since when.
         self.deaths: dict[str, datetime] = {}
         self.notices: dict[str, Notice] = {}
+        self.digests: dict[tuple[str, str], Digest] = {}
 
     def apply(self, transition: Transition, change: Change) -> Row | None:
         """Try a transition; return the changed row, or None if the job is not as it was seen."""

@@ -76,7 +76,8 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
             if answered or monotonic() - began < left:
                 raise
             self.pgconn.finish()
-            raise SilentServerError(f"no answer from the server within {left:.1f} s") from error
+            waited = max(left, 0.0)
+            raise SilentServerError(f"no answer from the server within {waited:.1f} s") from error
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> Generator[Any, Any, Self]:

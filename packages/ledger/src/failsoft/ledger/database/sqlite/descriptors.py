@@ -1,7 +1,8 @@
 """Open files as the kernel sees them: this process's descriptors and locks, and others'.
 
 SQLite's locks are POSIX locks: they belong to a process and a file, not to a descriptor. Only the
-kernel says whether a process still holds them (docs/ledger-sqlite.md); Linux says it in `/proc`.
+kernel says whether a process still holds them (docs/how-to/ledger-sqlite.md); Linux says
+it in `/proc`.
 """
 
 import os

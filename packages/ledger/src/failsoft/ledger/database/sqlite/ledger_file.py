@@ -2,7 +2,8 @@
 
 A process that opens and closes the file by itself drops its own locks on it, and one that is
 forked has none: other processes then delete the log that it goes on writing to. Both are read from
-the kernel here, and so is a file that is no longer the one at its path; see docs/ledger-sqlite.md.
+the kernel here, and so is a file that is no longer the one at its path; see
+docs/how-to/ledger-sqlite.md.
 """
 
 import logging
@@ -51,6 +52,7 @@ class LedgerConnection(sqlite3.Connection):
 
     Attributes:
         file: The file.
+        is_closing: Whether it is closed, or is being closed.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class LedgerConnection(sqlite3.Connection):
             sqlite3.Error: SQLite cannot open it.
         """
         self.file: LedgerFile = file
+        self.is_closing: bool = False
         self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
         with file.opening(self):
             super().__init__(file.uri, uri=True, **options)
@@ -83,7 +86,7 @@ class LedgerConnection(sqlite3.Connection):
             prepare(self)
             # SQLite takes its lock, and opens the log, with the first read.
             self.execute("SELECT count(*) FROM sqlite_master").close()
-            file.recognise()
+            file.recognise(self)
         except BaseException:
             self.close()
             raise
@@ -109,6 +112,7 @@ class LedgerConnection(sqlite3.Connection):
         if not self.file.may_copy_log():
             # SQLite would. It gives that up when it is interrupted, and nothing else runs here.
             self.interrupt()
+        self.is_closing = True
         super().close()
         self.file.forget(self)
 
@@ -162,10 +166,13 @@ class LedgerFile:
         """Forget a connection that is closed."""
         self._open.discard(connection)
 
-    def recognise(self) -> None:
+    def recognise(self, opened: LedgerConnection) -> None:
         """Take what a connection has opened for the file, or notice that it is another one."""
         with self._gate:
             found = self._names.identity()
+            if found != self._identity and not self._has_others(opened):
+                # The last one beside it was closed before it had read, and took the log along.
+                self._identity = None
             if self._identity is not None or found is None:
                 if found != self._identity or found is None:
                     self._lose()
@@ -261,6 +268,9 @@ class LedgerFile:
         self._identity = self._locks = self._lost = None
         self.is_lost = False
         self._gate = threading.RLock()
+
+    def _has_others(self, connection: LedgerConnection) -> bool:
+        return any(each is not connection and not each.is_closing for each in list(self._open))
 
     def _look(self) -> None:
         self._next_look = time.monotonic() + LOOK_SECONDS

@@ -29,6 +29,7 @@ from failsoft.ledger.roles.console.jobs import SqlJobLists
 from failsoft.ledger.roles.console.pages import Listing
 from failsoft.ledger.schema.tables import aggregates, audit, breakers, notices, samples
 from failsoft.ledger.transitions import measures
+from failsoft.ledger.transitions import notices as transitions
 
 MINUTE = timedelta(minutes=1)
 #: How long samples and notices are kept.
@@ -102,15 +103,8 @@ class SqlActivity(SqlJobLists, SqlRole):
 
         def work(connection: Connection) -> bool:
             minute = connection.execute(_NOW).scalar_one() // microseconds(MINUTE)
-            values: dict[str, Any] = {
-                "kind": kind,
-                "engine": engine,
-                "detail": json.dumps(dict(detail)),
-            }
-            values |= {"id": f"{kind}:{engine}:{minute}", "at": now_us()}
-            new = insert_into(connection.dialect.name, notices).values(values)
-            mine = new.on_conflict_do_nothing().returning(notices.c.id)
-            return connection.execute(mine).first() is not None
+            notice_id = f"{kind}:{engine}:{minute}"
+            return transitions.note(connection, notice_id, kind, engine=engine, detail=detail)
 
         return self._database.write(work)
 
@@ -177,13 +171,6 @@ def _record(connection: Connection, entry: AuditEntry, outcome: str) -> None:
 def record_entry(connection: Connection, entry: AuditEntry) -> None:
     """Record an action in the transaction that does it, once."""
     _record(connection, entry, entry.outcome)
-
-
-def note(connection: Connection, notice_id: str, kind: str, detail: Mapping[str, Any]) -> None:
-    """Record a notice in the transaction of its cause, once."""
-    values = {"id": notice_id, "kind": kind, "at": now_us(), "detail": json.dumps(dict(detail))}
-    new = insert_into(connection.dialect.name, notices).values(values)
-    connection.execute(new.on_conflict_do_nothing())
 
 
 def _note_open(

@@ -1,10 +1,12 @@
 """Actions on all jobs that a filter chooses, turn by turn; each turn is one transaction."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from failsoft.job_engine.errors import JobNotFoundError, JobStateError, NotFoundError
 from failsoft.job_engine.ports import cursor as cursors
@@ -20,7 +22,7 @@ from failsoft.job_engine.ports.console import (
     bulk_filter,
     checked_entry,
 )
-from failsoft.job_engine.ports.cursor import AFTER_ALL, Place
+from failsoft.job_engine.ports.cursor import Place
 from failsoft.job_engine.ports.job_filter import JobFilter, as_json, from_json
 from failsoft.job_engine.records.job import CancelOutcome
 from failsoft.job_engine.records.manual_retry import ManualRetry
@@ -29,17 +31,21 @@ from failsoft.job_engine.records.states import ABANDON, RESUME, Transition
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.inserts import insert_into
 from failsoft.ledger.database.role import SqlRole
-from failsoft.ledger.database.timestamps import now_us, stored
+from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.roles import lists, offers, resolutions, retries
-from failsoft.ledger.roles.console.activity import note, record_entry
+from failsoft.ledger.roles.console.activity import record_entry
+from failsoft.ledger.roles.console.look import Look
 from failsoft.ledger.roles.console.pages import Listing
 from failsoft.ledger.roles.lists import Window
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import bulks
+from failsoft.ledger.transitions.notices import note
 
-#: Does the action of a bulk to a job; returns whether the job was as the action needs it.
-Act = Callable[[Connection, AnyRow, AnyRow], bool]
+#: The places of so many jobs are read at once.
+AT_ONCE = 100
+#: Does the action of a bulk to the job of an id; returns whether it was as the action needs it.
+Act = Callable[[Connection, str, AnyRow], bool]
 
 
 class SqlBulkActions(SqlRole):
@@ -64,8 +70,7 @@ class SqlBulkActions(SqlRole):
     def bulk_turn(self, bulk_id: str, most: int = MOST_IN_A_TURN) -> BulkRecord:
         """Do the action to the next jobs that the filter chooses, in one transaction."""
         cursors.EXPECT.whole("a most", most, least=1, most=MOST_IN_A_TURN)
-        is_sqlite = self._database.is_sqlite
-        return self._database.write(lambda c: _turn(c, bulk_id, most, is_sqlite=is_sqlite), "bulk")
+        return self._database.write(lambda c: _turn(c, bulk_id, most), "bulk")
 
     def bulk_stop(self, bulk_id: str) -> BulkRecord:
         """Let a bulk have no further turn."""
@@ -87,6 +92,7 @@ class SqlBulkActions(SqlRole):
         return _BULKS.page(self._database, cursor, limit)
 
 
+_BY_ID = select(*jobs.c).where(jobs.c.id == bindparam("job"))
 _GIVEN = ("id", "action", "expected", "actor", "source", "reason")
 
 
@@ -98,29 +104,35 @@ def _found(connection: Connection, bulk_id: str, *, locked: bool = False) -> Any
     return row
 
 
-def _turn(connection: Connection, bulk_id: str, most: int, *, is_sqlite: bool) -> BulkRecord:
+def _turn(connection: Connection, bulk_id: str, most: int) -> BulkRecord:
     # Two processes that turn the same bulk have their turns one after the other.
     row = _found(connection, bulk_id, locked=True)
     if row.state != BulkState.RUNNING:
         return _record(row)
+    lists.go_by_index(connection)
     ends = time.monotonic() + TURN.total_seconds()
-    wanted = _still(row)
-    window = _with_edge(connection, wanted, _window(wanted, row.cursor), is_sqlite=is_sqlite)
-    chosen = lists.ids(wanted, window, most, is_sqlite=is_sqlite)
-    found = lists.in_order(select(*jobs.c).where(jobs.c.id.in_(chosen)), window)
-    act, through, done = _ACTS[BulkAction(row.action)], window.after, 0
-    taken = 0
-    for job in connection.execute(found).all():
-        done += act(connection, job, row)
+    wanted, act = _still(row), _ACTS[BulkAction(row.action)]
+    edges = partial(lists.edges, wanted, is_sqlite=connection.dialect.name == "sqlite")
+    look = Look(edges, _window(wanted, row.cursor), within=TURN)
+    taken = done = 0
+    for job in _chosen(connection, wanted, look, most):
+        done += act(connection, job.id, row)
         taken += 1
-        at = 0 if window.order == "id" else stored(getattr(job, window.order))
-        through = Place(at, job.id)
-        if time.monotonic() >= ends:
-            break
-    else:
-        if taken < most:
-            through = _beyond(window)
-    return _moved_on(connection, row, through, (done, taken - done))
+        if taken == most or time.monotonic() >= ends:
+            return _moved_on(connection, row, Place(job.at, job.id), (done, taken - done))
+    return _moved_on(connection, row, look.after, (done, taken - done))
+
+
+def _chosen(connection: Connection, wanted: JobFilter, look: Look, most: int) -> Iterator[AnyRow]:
+    """Read the places of the next jobs, a few at a time: no more than a turn has time for."""
+    is_sqlite, few = connection.dialect.name == "sqlite", min(most, AT_ONCE)
+    for part in look.parts(connection):
+        here: Window | None = part
+        while here is not None:
+            found = connection.execute(lists.places(wanted, here, few, is_sqlite=is_sqlite)).all()
+            yield from found
+            is_more = len(found) == few
+            here = replace(here, after=Place(found[-1].at, found[-1].id)) if is_more else None
 
 
 def _window(wanted: JobFilter, cursor: str | None) -> Window:
@@ -130,25 +142,11 @@ def _window(wanted: JobFilter, cursor: str | None) -> Window:
     return Window(lists.order_of(wanted), Place(int(at), job_id))
 
 
-def _with_edge(
-    connection: Connection, wanted: JobFilter, window: Window, *, is_sqlite: bool
-) -> Window:
-    found = lists.edges(wanted, window, is_sqlite=is_sqlite)
-    return lists.at_edge(window, [connection.execute(each).scalar_one() for each in found])
-
-
 def _still(row: AnyRow) -> JobFilter:
     """Return what a bulk chooses: of what was there when it was started."""
     wanted = bulk_filter(BulkAction(row.action), from_json(row.filter))
     until = wanted.get("until")
     return {**wanted, "until": row.at if until is None else min(until, row.at)}
-
-
-def _beyond(window: Window) -> Place | None:
-    """Return where the next turn begins; None where nothing is left."""
-    if window.edge is None:
-        return None
-    return window.edge if window.order == "id" else Place(window.edge.at, AFTER_ALL)
 
 
 def _moved_on(
@@ -164,29 +162,33 @@ def _moved_on(
     record = _record(connection.execute(changed).one())
     if through is None:
         told = {"bulk": record.id, "done": record.done, "failed": record.failed}
-        note(connection, f"bulk.done:{record.id}", "bulk.done", {"action": record.action, **told})
+        told |= {"action": record.action}
+        note(connection, f"bulk.done:{record.id}", "bulk.done", detail=told)
     return record
 
 
-def _cancel(connection: Connection, job: AnyRow, bulk: AnyRow) -> bool:
+def _cancel(connection: Connection, job_id: str, bulk: AnyRow) -> bool:
     try:
-        return offers.cancel(connection, job.id, bulk.actor) is not CancelOutcome.ENDED
+        return offers.cancel(connection, job_id, bulk.actor) is not CancelOutcome.ENDED
     except JobNotFoundError:
         return False
 
 
-def _retry(connection: Connection, job: AnyRow, bulk: AnyRow) -> bool:
+def _retry(connection: Connection, job_id: str, bulk: AnyRow) -> bool:
     try:
-        retries.do_again(connection, ManualRetry(job.id, bulk.actor, bulk.reason))
+        retries.do_again(connection, ManualRetry(job_id, bulk.actor, bulk.reason))
     except (JobNotFoundError, JobStateError):
         return False
     return True
 
 
 def _resolve(transition: Transition) -> Act:
-    def act(connection: Connection, job: AnyRow, bulk: AnyRow) -> bool:
+    def act(connection: Connection, job_id: str, bulk: AnyRow) -> bool:
+        row = connection.execute(_BY_ID, {"job": job_id}).one_or_none()
         resolution = Resolution(transition, bulk.actor, bulk.reason)
-        return resolutions.resolve(connection, rows.job_record(job), resolution) is not None
+        return row is not None and (
+            resolutions.resolve(connection, rows.job_record(row), resolution) is not None
+        )
 
     return act
 

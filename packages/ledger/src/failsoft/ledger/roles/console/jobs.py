@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
     bindparam,
+    case,
     cast,
     func,
     literal,
@@ -24,13 +26,14 @@ from failsoft.job_engine.ports import cursor as cursors
 from failsoft.job_engine.ports.console import (
     MOST_COUNTED,
     MOST_ON_A_PAGE,
+    Causes,
     Count,
     JobSummary,
     Known,
     Page,
     Tally,
 )
-from failsoft.job_engine.ports.cursor import AFTER_ALL, Place
+from failsoft.job_engine.ports.cursor import Place
 from failsoft.job_engine.ports.job_filter import (
     MOST_LOOKED_THROUGH,
     JobFilter,
@@ -42,8 +45,10 @@ from failsoft.job_engine.records.job import JobRecord, TryOutcome
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow, AnySelect
 from failsoft.ledger.database.role import SqlRole
-from failsoft.ledger.database.timestamps import instant, now_us, stored
+from failsoft.ledger.database.timestamps import instant, now_us
 from failsoft.ledger.roles import lists
+from failsoft.ledger.roles.console import causes
+from failsoft.ledger.roles.console.look import Edges, Look
 from failsoft.ledger.roles.console.pages import Listing, check_limit
 from failsoft.ledger.roles.lists import Window
 from failsoft.ledger.schema import rows
@@ -78,6 +83,9 @@ SUMMARY: tuple[ColumnElement[Any], ...] = (
 )
 
 
+_SUMMARIES = select(*SUMMARY).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+
+
 def summary(row: AnyRow) -> JobSummary:
     """Read what `SUMMARY` selects."""
     error = _ERROR_TYPE.match(row.error_beginning or "")
@@ -91,19 +99,27 @@ def summary(row: AnyRow) -> JobSummary:
     )
 
 
-#: Those that are counted by their rows, and of them those whose oldest is the one recorded first.
-_COUNTED = (
-    *(JobState.SCHEDULED, JobState.OFFERED, JobState.RUNNING),
-    *(JobState.HELD, JobState.FAILED),
-)
-_OLDEST_RECORDED = frozenset({JobState.OFFERED, JobState.HELD, JobState.FAILED})
+#: What the oldest of those is found by that are counted by their rows; none is looked for of those
+#: that run. An index of each state holds it, with whose the jobs are.
+_COUNTED = {
+    JobState.SCHEDULED: jobs.c.run_at,
+    JobState.OFFERED: jobs.c.created_at,
+    JobState.RUNNING: None,
+    JobState.HELD: jobs.c.created_at,
+    JobState.FAILED: jobs.c.created_at,
+}
 _QUEUE, _ENGINE = by_itself(jobs.c.queue), by_itself(jobs.c.engine)
 
 
 def _of_state(state: JobState) -> AnySelect:
     # One state each, as the partial indexes have them, and no index for the groups.
-    recorded = func.min(type_coerce(jobs.c.created_at, BigInteger))
-    oldest = recorded if state in _OLDEST_RECORDED else cast(null(), BigInteger)
+    moment = _COUNTED[state]
+    oldest: ColumnElement[Any] = cast(null(), BigInteger)
+    if moment is not None:
+        first = func.min(type_coerce(moment, BigInteger))
+        # What is to begin later waits for its time.
+        oldest = case((first <= now_us(), first)) if state is JobState.SCHEDULED else first
+    figures: tuple[ColumnElement[Any], ...]
     figures = (literal(str(state)), _QUEUE, _ENGINE, func.count(), oldest)
     names = ("state", "queue", "engine", "jobs", "oldest")
     labelled = (each.label(name) for each, name in zip(figures, names, strict=True))
@@ -111,20 +127,18 @@ def _of_state(state: JobState) -> AnySelect:
 
 
 _TALLY = union_all(*map(_of_state, _COUNTED))
-_DUE = (
-    select(
-        _QUEUE.label("queue"),
-        _ENGINE.label("engine"),
-        func.min(type_coerce(jobs.c.run_at, BigInteger)).label("oldest"),
-    )
-    .where(in_state(JobState.SCHEDULED), jobs.c.run_at <= now_us())
-    .group_by(_QUEUE, _ENGINE)
-)
 _queues = distinct(jobs.c.queue)
 _QUEUES = select(_queues.c.value).where(_queues.c.value.is_not(None))
 _names = distinct(jobs.c.name, jobs.c.queue == bindparam("of_queue"))
 _NAMES = select(_names.c.value).where(_names.c.value.is_not(None))
 _ENGINES = union(select(aggregates.c.engine), select(workers.c.engine))
+
+
+class Part(NamedTuple):
+    """Which part of a list a page is: so many, of the list of that name."""
+
+    limit: int
+    of: str
 
 
 class SqlJobLists(SqlRole):
@@ -137,15 +151,10 @@ class SqlJobLists(SqlRole):
         check_limit(limit)
         chosen, of = checked(wanted), as_json(wanted)
         window = Window(lists.order_of(chosen), cursors.read(cursor, of))
-
-        def work(connection: Connection) -> tuple[Window, Sequence[AnyRow]]:
-            here = self._at_edge(connection, chosen, window)
-            first = lists.ids(chosen, here, limit + 1, is_sqlite=self._database.is_sqlite)
-            found = select(*SUMMARY).where(jobs.c.id.in_(first))
-            return here, connection.execute(lists.in_order(found, here)).all()
-
-        here, found = self._database.read(work)
-        return _page(here, found, limit, of)
+        is_sqlite = self._database.is_sqlite
+        edges = partial(lists.edges, chosen, is_sqlite=is_sqlite)
+        found = partial(lists.places, chosen, is_sqlite=is_sqlite)
+        return self._page(edges, found, window, Part(limit, of))
 
     def records(self, ids: Sequence[str]) -> Sequence[JobRecord]:
         """Return whole jobs in the order given, without those that are gone."""
@@ -158,26 +167,34 @@ class SqlJobLists(SqlRole):
     def count(self, wanted: JobFilter, most: int = MOST_COUNTED) -> Count:
         """Count the jobs that a filter chooses, up to a number."""
         cursors.EXPECT.whole("a most", most, least=1, most=MOST_LOOKED_THROUGH)
-        chosen = checked(wanted)
-        window = Window(lists.order_of(chosen))
+        chosen, is_sqlite = checked(wanted), self._database.is_sqlite
+        edges = partial(lists.edges, chosen, is_sqlite=is_sqlite)
 
         def work(connection: Connection) -> Count:
-            here = self._at_edge(connection, chosen, window)
-            statement = lists.number(chosen, here, most + 1, is_sqlite=self._database.is_sqlite)
-            found = connection.execute(statement).scalar_one()
-            return Count(min(found, most), found > most or here.edge is not None)
+            lists.go_by_index(connection)
+            look, number = Look(edges, Window(lists.order_of(chosen))), 0
+            for part in look.parts(connection):
+                left = most + 1 - number
+                few = lists.number(chosen, part, left, is_sqlite=is_sqlite)
+                number += connection.execute(few).scalar_one()
+                if number > most:
+                    break
+            return Count(min(number, most), number > most or look.after is not None)
 
-        return self._database.read(work)
+        return self._database.snapshot(work)
 
     def tally(self) -> Sequence[Tally]:
         """Return how many jobs of each queue are in each state on each engine."""
 
-        def work(connection: Connection) -> tuple[Sequence[AnyRow], Sequence[AnyRow]]:
-            return connection.execute(_TALLY).all(), connection.execute(_DUE).all()
+        def work(connection: Connection) -> Sequence[AnyRow]:
+            lists.go_by_index_alone(connection)
+            return connection.execute(_TALLY).all()
 
-        counted, due = self._database.read(work)
-        oldest = {(row.queue, row.engine): row.oldest for row in due}
-        return [_tally(row, oldest.get((row.queue, row.engine))) for row in counted]
+        return [_tally(row) for row in self._database.snapshot(work)]
+
+    def causes(self) -> Causes:
+        """Group the newest dead letters by what they failed with."""
+        return self._database.snapshot(causes.newest)
 
     def known(self) -> Known:
         """Return the names that jobs of the ledger have, each in its order."""
@@ -196,27 +213,58 @@ class SqlJobLists(SqlRole):
         """Return the groups, the newest first."""
         return _GROUPS.page(self._database, cursor, limit)
 
-    def _at_edge(self, connection: Connection, wanted: JobFilter, window: Window) -> Window:
-        edges = lists.edges(wanted, window, is_sqlite=self._database.is_sqlite)
-        return lists.at_edge(window, [connection.execute(each).scalar_one() for each in edges])
+    def chains(self, cursor: str | None = None, limit: int = 50) -> Page[JobSummary]:
+        """Return the first jobs of the chains, the newest first."""
+        check_limit(limit)
+        window = Window(after=cursors.read(cursor, _CHAINS))
+        found = partial(lists.chains, is_sqlite=self._database.is_sqlite)
+        return self._page(lists.chain_edges, found, window, Part(limit, _CHAINS))
+
+    def _page(
+        self, edges: Edges, found: Callable[[Window, int], AnySelect], window: Window, part: Part
+    ) -> Page[JobSummary]:
+        """Return a page of a list.
+
+        Args:
+            edges: Selects up to where each part of it goes, see `Look`.
+            found: Selects the places of a part, up to a number.
+            window: Where the page begins.
+            part: What it is of.
+        """
+        limit, of = part.limit, part.of
+
+        def work(connection: Connection) -> Page[JobSummary]:
+            lists.go_by_index(connection)
+            look, places = Look(edges, window), list[AnyRow]()
+            for each in look.parts(connection):
+                places += connection.execute(found(each, limit + 1 - len(places))).all()
+                if len(places) > limit:
+                    break
+            items = _summaries(connection, [place.id for place in places[:limit]])
+            if len(places) > limit:
+                last = places[limit - 1]
+                return Page(items, cursors.written(Place(last.at, last.id), of))
+            if look.after is None:
+                return Page(items)
+            return Page(items, cursors.written(look.after, of), look.rows)
+
+        return self._database.snapshot(work)
 
 
+#: What distinguishes the cursors of the list of chains from those of others.
+_CHAINS = "chains:"
 _GROUPS = Listing(groups, "created_at", rows.group_record)
 
 
-def _page(window: Window, found: Sequence[AnyRow], limit: int, of: str) -> Page[JobSummary]:
-    items = [summary(row) for row in found[:limit]]
-    if len(found) > limit:
-        last = items[-1]
-        at = 0 if window.order == "id" else stored(getattr(last, window.order))
-        return Page(items, cursors.written(Place(at, last.id), of))
-    if window.edge is None:
-        return Page(items)
-    place = window.edge if window.order == "id" else Place(window.edge.at, AFTER_ALL)
-    return Page(items, cursors.written(place, of), MOST_LOOKED_THROUGH)
+def _summaries(connection: Connection, ids: Sequence[str]) -> Sequence[JobSummary]:
+    """Return jobs in the order given."""
+    if not ids:
+        return ()
+    found = connection.execute(_SUMMARIES, {"ids": ids})
+    by_id = {row.id: summary(row) for row in found}
+    return [by_id[each] for each in ids]
 
 
-def _tally(row: AnyRow, due: int | None) -> Tally:
-    oldest = due if row.state == JobState.SCHEDULED else row.oldest
-    since = None if oldest is None else instant(oldest)
+def _tally(row: AnyRow) -> Tally:
+    since = None if row.oldest is None else instant(row.oldest)
     return Tally(row.queue, row.engine, JobState(row.state), row.jobs, since)

@@ -12,6 +12,7 @@ from failsoft.job_engine.records.follow_ups import (
     OnFailureJob,
     failure_job,
     follow_ups_from,
+    with_waiting,
 )
 from failsoft.job_engine.records.groups import GroupRecord, is_member, with_field
 from failsoft.job_engine.records.states import CANCEL, JobState
@@ -35,10 +36,30 @@ def trigger(connection: Connection, ended: AnyRow) -> Sequence[AnyRow]:
     also: list[AnyRow] = []
     if follow_ups.then is not None:
         also += _go_on(connection, ended, follow_ups.then)
+    for job_id in follow_ups.waiting:
+        also += _go_on(connection, ended, NextJob(job_id))
     if follow_ups.group is not None and is_member(ended.id, follow_ups.group):
         counted = _count_in_group(connection, follow_ups.group, JobState(ended.state))
         also += complete(connection, counted) if counted.is_over else ()
     return also
+
+
+def wait_for(connection: Connection, before: AnyRow, job_id: str) -> Sequence[AnyRow]:
+    """Let a job wait for the end of one whose row is locked; return what was ended.
+
+    Args:
+        connection: The transaction.
+        before: The columns `id`, `state` and `follow_ups` of that row.
+        job_id: The job that waits, recorded with `waits_for`.
+
+    Raises:
+        OptionInvalidError: Too many wait for it.
+    """
+    if JobState(before.state).is_terminal:
+        return _go_on(connection, before, NextJob(job_id))
+    values = {"follow_ups": with_waiting(before.follow_ups, job_id)}
+    connection.execute(update(jobs).where(jobs.c.id == before.id).values(values))
+    return ()
 
 
 def complete(connection: Connection, group: GroupRecord) -> Sequence[AnyRow]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from failsoft.job_engine.records.job import Claim, StepKind
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import CANCEL
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.compiled import AnyRow, execute
 from failsoft.ledger.schema.jobs import jobs
 from failsoft.ledger.schema.tables import steps
 from failsoft.ledger.transitions import insert
@@ -31,7 +31,7 @@ _ADOPT = (
     .values(parent_id=bindparam("to_parent"), depth=bindparam("to_depth"))
 )
 _WAITS = select(steps.c.result).where(
-    steps.c.job_id == bindparam("job"), steps.c.kind == StepKind.WAIT
+    steps.c.job_id == bindparam("job"), steps.c.kind == StepKind.WAIT.value
 )
 _KNOWN = select(jobs.c.id).where(jobs.c.id == bindparam("job"))
 _LOCK = _KNOWN.with_for_update()
@@ -72,6 +72,6 @@ def cancel_awaited(connection: Connection, job_id: str) -> Sequence[AnyRow]:
 
 
 def _awaited(connection: Connection, job_id: str) -> str | None:
-    found = connection.execute(_WAITS, {"job": job_id}).scalars().all()
-    children = (json.loads(result).get("job") for result in found)
+    found = execute(connection, _WAITS, {"job": job_id}).rows
+    children = (json.loads(row.result).get("job") for row in found)
     return next((child for child in children if child is not None), None)

@@ -34,6 +34,12 @@ def job_ended(connection: Connection, row: AnyRow) -> None:
             ended += follow_ups.trigger(connection, each)
 
 
+def begin_after(connection: Connection, before: AnyRow, job_id: str) -> None:
+    """Let a job that has just been recorded wait for one whose row is locked, or end at once."""
+    for row in follow_ups.wait_for(connection, before, job_id):
+        job_ended(connection, row)
+
+
 def group_over(connection: Connection, group: GroupRecord) -> None:
     """Carry out what the end of a group sets off; repeating it is harmless."""
     for row in follow_ups.complete(connection, group):

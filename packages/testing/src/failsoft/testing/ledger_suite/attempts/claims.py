@@ -4,6 +4,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from failsoft.job_engine.policies.limits import Limit, Limits
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.job import Ticket
 from failsoft.job_engine.records.states import JobState
@@ -132,6 +133,45 @@ class ClaimPromises:
         assert ledger.get(shown.job_id).claims == 1
         assert len(ledger.attempts(shown.job_id)) == 1
         assert [event.kind for event in ledger.events(shown.job_id)] == ["dispatch", "claim"]
+
+    def test_claims_that_are_made_together_have_a_fence_each(self, ledger: Ledger) -> None:
+        """A void one changes nothing of the others (rules 4 and 6)."""
+        jobs = [offered(ledger) for _ in range(3)]
+        tickets = [ticket(job) for job in jobs]
+        newer = reoffered(ledger, jobs[1].id, SECOND)
+
+        claims = ledger.claim_many(tickets)
+
+        found = {claim.job_id: claim for claim in claims}
+        assert set(found) == {jobs[0].id, jobs[2].id}
+        for shown in (tickets[0], tickets[2]):
+            assert found[shown.job_id].claim_id == shown.claim_id
+            assert ledger.claim(shown) == found[shown.job_id]
+            assert ledger.get(shown.job_id).state is JobState.RUNNING
+            assert len(ledger.attempts(shown.job_id)) == 1
+        assert ledger.get(jobs[1].id) == newer
+        assert not ledger.attempts(jobs[1].id)
+
+    def test_of_one_job_no_two_claims_are_made_together(self, ledger: Ledger) -> None:
+        """A message may have been delivered twice (I2)."""
+        job, other = offered(ledger), offered(ledger)
+        tickets = [ticket(job), ticket(other), ticket(job)]
+
+        claims = ledger.claim_many(tickets)
+
+        assert sorted(claim.job_id for claim in claims) == sorted([job.id, other.id])
+        assert {claim.claim_id for claim in claims} < {shown.claim_id for shown in tickets}
+        assert len(ledger.attempts(job.id)) == 1
+
+    def test_a_limited_job_is_not_claimed_with_others(self, ledger: Ledger) -> None:
+        """Whether there is room for it is looked up when it is claimed alone (I12)."""
+        free, limited = offered(ledger), offered(ledger, limits=Limits(Limit("ab" * 16, 1)))
+
+        claims = ledger.claim_many([ticket(limited), ticket(free)])
+
+        assert [claim.job_id for claim in claims] == [free.id]
+        assert ledger.get(limited.id) == limited
+        assert ledger.claim(ticket(limited)) is not None
 
     def test_a_repeated_claim_is_refused_once_the_job_was_taken_away(self, ledger: Ledger) -> None:
         """The late retry of a lost claim restores nothing."""

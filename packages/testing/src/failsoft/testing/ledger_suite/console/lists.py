@@ -7,13 +7,20 @@ from functools import partial
 from typing import Any, cast
 
 from failsoft.job_engine.errors import OptionInvalidError
-from failsoft.job_engine.ports.console import MOST_ON_A_PAGE, Count, JobSummary, Page
+from failsoft.job_engine.ports.console import (
+    MOST_OF_A_LINE,
+    MOST_ON_A_PAGE,
+    Count,
+    JobSummary,
+    Page,
+)
 from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.ports.ledger import Ledger
+from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.follow_ups import FollowUps
 from failsoft.job_engine.records.groups import GroupRecord
-from failsoft.job_engine.records.job import DispatchTry, TryOutcome
-from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.records.job import Conclusion, DispatchTry, TryOutcome
+from failsoft.job_engine.records.states import FAIL, JobState
 from failsoft.testing.ledger_suite.fixtures import (
     FAILURE,
     FIRST,
@@ -25,6 +32,7 @@ from failsoft.testing.ledger_suite.fixtures import (
     ended,
     new_job,
     offered,
+    plan,
     raises,
     reoffered,
     started,
@@ -203,7 +211,7 @@ class JobListPromises:
         for limit in (0, -1, MOST_ON_A_PAGE + 1, 10**9):
             assert raises(OptionInvalidError, partial(ledger.find, {}, limit=limit))
             assert raises(OptionInvalidError, partial(ledger.audits, limit=limit))
-        assert ledger.find({}, limit=MOST_ON_A_PAGE).items == []
+        assert not ledger.find({}, limit=MOST_ON_A_PAGE).items
 
     def test_a_summary_says_where_a_job_was_first(self, ledger: Ledger) -> None:
         """The engine that took its first offer, and not one that refused it."""
@@ -257,6 +265,53 @@ class JobListPromises:
         assert found["default", FIRST, "running"] == (1, None)
         assert found["default", FIRST, "failed"][0] == 1
         assert {state for _, _, state in found} == {"offered", "scheduled", "running", "failed"}
+
+    def test_dead_letters_are_grouped_by_what_they_failed_with(
+        self, ledger: Ledger, pass_time: PassTime
+    ) -> None:
+        """By definition, type and first line; those of the most jobs first, with their newest."""
+        long = 'é\U0001f600"\\' * 100
+        texts = ("no user 7\nat line 1", "no user 7\nat line 2", "no user 8", long)
+        claims = []
+        for text in texts:
+            claims.append(started(ledger))
+            error = ErrorRecord("app.NoUser", text, "Traceback: " + "x" * 5_000)
+            ledger.conclude(claims[-1], Conclusion(FAIL, error=error))
+            pass_time(MOMENT)
+        ended(ledger, JobState.SUCCEEDED)
+
+        found = ledger.causes()
+
+        first, *others = found.items
+        jobs = [ledger.get(claim.job_id) for claim in claims]
+        assert (first.error_type, first.line, first.count) == ("app.NoUser", "no user 7", 2)
+        assert (first.newest, first.last) == (jobs[1].id, jobs[1].finished_at)
+        assert (first.first, set(first.engines)) == (jobs[0].finished_at, {FIRST})
+        assert {(each.line, each.count) for each in others} == {
+            ("no user 8", 1),
+            (long[:MOST_OF_A_LINE], 1),
+        }
+        assert (found.jobs, found.is_least) == (4, False)
+
+    def test_chains_are_listed_by_their_first_jobs(
+        self, ledger: Ledger, pass_time: PassTime
+    ) -> None:
+        """The newest first, page by page; neither their other jobs nor jobs that are alone."""
+        for chain in ("old", "mid", "new"):
+            jobs = [
+                new_job(id=f"{chain}-0", follow_ups=f'{{"then": {{"job_id": "{chain}-1"}}}}'),
+                new_job(id=f"{chain}-1", waits_for=f"{chain}-0"),
+            ]
+            ledger.record_chain(jobs, plan())
+            pass_time(MOMENT)
+        offered(ledger, id="alone-0")
+
+        found = walked(lambda after: ledger.chains(after, 2))
+
+        assert [each.id for each in found] == ["new-0", "mid-0", "old-0"]
+        assert not ledger.chains(limit=3).after
+        other = ledger.find({}, limit=1).after
+        assert raises(OptionInvalidError, lambda: ledger.chains(other))
 
     def test_the_names_that_jobs_have_are_known(self, ledger: Ledger) -> None:
         """Each once, in its order."""

@@ -9,9 +9,16 @@ from functools import partial
 
 from failsoft.job_engine.errors import (
     DuplicateDispatchError,
+    JobNotFoundError,
+    OptionInvalidError,
 )
 from failsoft.job_engine.ports.ledger import Ledger
-from failsoft.job_engine.records.follow_ups import FollowUps, NextJob, OnFailureJob
+from failsoft.job_engine.records.follow_ups import (
+    MAX_WAITING,
+    FollowUps,
+    NextJob,
+    OnFailureJob,
+)
 from failsoft.job_engine.records.groups import WHOLE, GroupRecord, When, member_id
 from failsoft.job_engine.records.job import Claim, Conclusion, JobRecord
 from failsoft.job_engine.records.new_job import NewJob
@@ -92,6 +99,19 @@ def states(ledger: Ledger, jobs: Sequence[JobRecord]) -> list[JobState]:
 def due(ledger: Ledger) -> list[str]:
     """Return the ids of the jobs that may start."""
     return [job.id for job in ledger.due(100)]
+
+
+def _offered(ledger: Ledger) -> JobRecord:
+    job, _ = ledger.record_job(new_job(), plan())
+    return job
+
+
+def _after(ledger: Ledger, job_id: str, length: int) -> Sequence[JobRecord]:
+    """Record a chain that begins after a job."""
+    jobs = links(length)
+    recorded, created = ledger.record_chain([replace(jobs[0], waits_for=job_id), *jobs[1:]], plan())
+    assert created
+    return recorded
 
 
 class ChainPromises:
@@ -189,6 +209,98 @@ class ChainPromises:
 
         assert refused
         assert [job.id for job in ledger.list_jobs()] == [taken.id]
+
+    def test_a_chain_begins_after_a_job_that_was_recorded_before(self, ledger: Ledger) -> None:
+        """Not while that one runs; in the transaction that lets it succeed; each of several."""
+        before = _offered(ledger)
+        behind = [_after(ledger, before.id, 2) for _ in range(2)]
+        waited_for = [each.waits_for for chain in behind for each in chain]
+        assert waited_for == [before.id, behind[0][0].id, before.id, behind[1][0].id]
+        claim = claimed(ledger, before)
+        assert not due(ledger)
+
+        ledger.conclude(claim, SUCCESS)
+
+        assert sorted(due(ledger)) == sorted(each[0].id for each in behind)
+        run(ledger, behind[0][0].id)
+        assert behind[0][1].id in due(ledger)
+        expect_sound_history(ledger, behind[0][0].id)
+
+    def test_a_chain_after_a_job_that_has_succeeded_is_offered(self, ledger: Ledger) -> None:
+        """As one that waits for nothing."""
+        before = _offered(ledger)
+        ledger.conclude(claimed(ledger, before), SUCCESS)
+
+        first, second = _after(ledger, before.id, 2)
+
+        assert (first.state, first.waits_for) == (JobState.OFFERED, None)
+        assert (second.state, second.waits_for) == (JobState.SCHEDULED, first.id)
+
+    def test_a_chain_after_a_job_that_ends_otherwise_is_cancelled(self, ledger: Ledger) -> None:
+        """All of it, whether that job ends later or has ended."""
+        before = _offered(ledger)
+        early = _after(ledger, before.id, 2)
+
+        ledger.conclude(claimed(ledger, before), FAILURE)
+
+        late = _after(ledger, before.id, 2)
+        assert states(ledger, [*early, *late]) == [JobState.CANCELLED] * 4
+        reasons = {
+            each.detail.get("reason")
+            for job in (early[0], late[0])
+            for each in ledger.events(job.id)
+        }
+        assert f"job {before.id}, which it waited for, failed" in reasons
+        for job in (*early, *late):
+            expect_sound_history(ledger, job.id)
+
+    def test_a_chain_after_a_job_is_recorded_once(self, ledger: Ledger) -> None:
+        """A repeated call changes nothing, before and after that job's end."""
+        before = _offered(ledger)
+        jobs = links(2)
+        jobs[0] = replace(jobs[0], waits_for=before.id)
+        ledger.record_chain(jobs, plan())
+
+        _, again = ledger.record_chain(jobs, plan())
+        ledger.conclude(claimed(ledger, before), SUCCESS)
+        found, once_more = ledger.record_chain(jobs, plan())
+
+        assert (again, once_more) == (False, False)
+        assert [each.state for each in found] == [JobState.SCHEDULED] * 2
+        assert due(ledger) == [jobs[0].id]
+
+    def test_a_chain_after_no_job_is_not_recorded(self, ledger: Ledger) -> None:
+        """Nothing would ever start it."""
+        jobs = links(2)
+        jobs[0] = replace(jobs[0], waits_for="nowhere")
+
+        assert raises(JobNotFoundError, partial(ledger.record_chain, jobs, plan()))
+        assert not ledger.list_jobs()
+
+    def test_no_more_jobs_wait_for_one_than_its_row_holds(self, ledger: Ledger) -> None:
+        """One too many is refused, and not recorded."""
+        full = FollowUps(waiting=tuple(f"job-{n}" for n in range(MAX_WAITING)))
+        before, _ = ledger.record_job(new_job(follow_ups=full.text), plan())
+        jobs = links(1)
+        jobs[0] = replace(jobs[0], waits_for=before.id)
+
+        assert raises(OptionInvalidError, partial(ledger.record_chain, jobs, plan()))
+        assert [job.id for job in ledger.list_jobs()] == [before.id]
+
+    def test_a_chain_and_the_end_of_the_job_before_it_do_not_miss_each_other(
+        self, ledger: Ledger
+    ) -> None:
+        """Whichever commits first, the chain starts."""
+        for _ in range(ROUNDS):
+            before = _offered(ledger)
+            claim = claimed(ledger, before)
+            jobs = links(1)
+            jobs[0] = replace(jobs[0], waits_for=before.id)
+
+            both(partial(ledger.record_chain, jobs, None), partial(ledger.conclude, claim, SUCCESS))
+
+            assert ledger.get(jobs[0].id).waits_for is None
+            assert jobs[0].id in due(ledger)
 
     def test_a_waiting_job_and_the_end_before_it_agree_on_a_cancel(self, ledger: Ledger) -> None:
         """Cancelled while it waits or the moment after; it never runs."""

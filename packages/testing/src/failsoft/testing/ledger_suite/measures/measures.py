@@ -9,14 +9,24 @@ from datetime import timedelta
 from failsoft.job_engine.policies.limits import Limit, Limits
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.ports.measures import NOTICES, Batch, Ended, Failed, Series
-from failsoft.job_engine.records.job import DispatchTry, TryOutcome, WorkerRecord
-from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.records.job import (
+    Conclusion,
+    DispatchTry,
+    StepKind,
+    StepRecord,
+    TryOutcome,
+    WorkerRecord,
+)
+from failsoft.job_engine.records.states import SUSPEND, JobState
 from failsoft.testing.ledger_suite.fixtures import (
+    CONCLUSIONS,
     FIRST,
     LONG,
     PassTime,
+    claimed,
     ended,
     offered,
+    reoffered,
     started,
     waiting,
 )
@@ -161,9 +171,30 @@ class FigurePromises:
         assert ledger.figures().limited == {"send_welcome": 1}
 
     def test_waits_are_counted(self, ledger: Ledger) -> None:
-        """Jobs that wait for an event, apart from those that only wait for their time."""
+        """Jobs that wait for an event or sleep, apart from those that only wait for their time."""
         claim = started(ledger)
         suspend(ledger, claim, wait_of(claim))
         waiting(ledger)
+        nap = StepRecord("nap", 0, StepKind.SLEEP, '"for 1:00:00"')
+        ledger.conclude(started(ledger), Conclusion(SUSPEND, delay=LONG, step=nap))
+        ledger.conclude(started(ledger), CONCLUSIONS[1])
 
-        assert ledger.figures().waits == {"event": 1}
+        assert ledger.figures().waits == {"event": 1, "sleep": 1}
+
+    def test_a_sleep_that_is_over_is_not_counted(self, ledger: Ledger) -> None:
+        """The retry of the attempt after it is no sleep."""
+        claim = started(ledger)
+        nap = StepRecord("nap", 0, StepKind.SLEEP, '"for 0:00:00"')
+        ledger.conclude(claim, Conclusion(SUSPEND, step=nap))
+        again = claimed(ledger, reoffered(ledger, claim.job_id))
+        ledger.conclude(again, CONCLUSIONS[1])
+
+        assert ledger.figures().waits.get("sleep", 0) == 0
+
+    def test_rows_are_counted(self, ledger: Ledger) -> None:
+        """Those of each table; an estimate may be behind."""
+        ended(ledger, JobState.SUCCEEDED)
+        rows = {each.table: each.rows for each in ledger.sizes()}
+
+        assert {"jobs", "steps"} <= set(rows)
+        assert (rows["jobs"] or 0) >= 0

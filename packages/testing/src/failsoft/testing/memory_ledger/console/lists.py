@@ -9,7 +9,11 @@ from failsoft.job_engine.errors import JobNotFoundError
 from failsoft.job_engine.ports import cursor as cursors
 from failsoft.job_engine.ports.console import (
     MOST_COUNTED,
+    MOST_GROUPED,
+    MOST_OF_A_LINE,
     MOST_ON_A_PAGE,
+    Cause,
+    Causes,
     Count,
     JobSummary,
     Known,
@@ -108,6 +112,18 @@ class MemoryJobLists(MemoryReader):
                 Tally(*lane, count, self._oldest(lane, rows)) for lane, count in counted.items()
             ]
 
+    def causes(self) -> Causes:
+        """Group the newest dead letters by what they failed with."""
+        with self.transaction():
+            dead = [row for row in self._store.rows.values() if row.state is JobState.FAILED]
+            dead.sort(key=lambda row: row.finished_at or row.created_at, reverse=True)
+            alike: dict[tuple[str, str, str], list[Row]] = {}
+            for row in dead[:MOST_GROUPED]:
+                alike.setdefault(_cause_of(row), []).append(row)
+            found = [_cause(cause, rows) for cause, rows in alike.items()]
+            found.sort(key=lambda cause: (-cause.count, cause.name))
+            return Causes(found, len(dead[:MOST_GROUPED]), len(dead) > MOST_GROUPED)
+
     def known(self) -> Known:
         """Return the names that jobs of the ledger have, each in its order."""
         with self.transaction():
@@ -126,6 +142,14 @@ class MemoryJobLists(MemoryReader):
             age = {group_id: n for n, group_id in enumerate(self._store.groups)}
             found = self._store.groups.values()
             return page_of(found, lambda g: Place(age[g.id], g.id), Part(cursor, limit, "groups:"))
+
+    def chains(self, cursor: str | None = None, limit: int = 50) -> Page[JobSummary]:
+        """Return the first jobs of the chains, the newest first."""
+        with self.transaction():
+            firsts = (row for row in self._store.rows.values() if row.id.endswith("-0"))
+            found = [row for row in firsts if _ends(row).then is not None]
+            rows = page_of(found, place_in({}), Part(cursor, limit, "chains:"))
+            return Page([self._summary(row) for row in rows.items], rows.after)
 
     def story(self, job_id: str) -> Story:
         """Return everything that the ledger keeps of a job."""
@@ -227,6 +251,18 @@ def place_in(wanted: JobFilter) -> Callable[[Row], Place]:
 
 def _is_by_id(wanted: JobFilter) -> bool:
     return wanted.get("id") is not None or wanted.get("group") is not None
+
+
+def _cause_of(row: Row) -> tuple[str, str, str]:
+    if row.error is None:
+        return row.name, "unknown", ""
+    return row.name, row.error.type, row.error.message.partition("\n")[0][:MOST_OF_A_LINE]
+
+
+def _cause(cause: tuple[str, str, str], rows: Sequence[Row]) -> Cause:
+    ends = [row.finished_at or row.created_at for row in rows]
+    engines = frozenset(row.engine for row in rows if row.engine)
+    return Cause(*cause, len(rows), ends[-1], ends[0], engines, rows[0].id)
 
 
 def _ends(row: Row) -> FollowUps:

@@ -135,6 +135,7 @@ class MemoryControl(MemoryReader):
             limits=retried.limits if retry.limits is None else retry.limits,
             retry_of=retried.id,
             idempotency_root=retry.idempotency_root(retried),
+            trace_context=retry.trace_context(retried),
         )
         self._store.rows[row.id] = row
         self._store.steps[row.id] = [replace(step, epoch=0) for step in taken]
