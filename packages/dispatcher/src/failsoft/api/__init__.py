@@ -16,17 +16,18 @@ Policies:
 Dispatching:
     `dispatch_job`, `dispatch_job_async`, `dispatch_many` (`DispatchRequest`, `Many`,
     `DispatchOutcome`), `dispatch_chain` and `dispatch_group` (of `Link`s), with
-    `DispatchOptions`; `session=` puts a dispatch into the caller's transaction. `send_event` wakes
-    jobs that wait. All use the `default_dispatcher`, which `use_dispatcher` replaces and
-    `opened_dispatcher` returns if it is in use; a
-    `Dispatcher` also pauses, retries, and holds the `Schedules`; a `ShardedDispatcher` does so over
-    several ledgers. The methods of an `AsyncDispatcher` are awaited.
+    `DispatchOptions`; `session=` puts a dispatch into the caller's transaction, which a
+    `BorrowedConnection` has where there is no SQLAlchemy. `send_event` wakes jobs that wait. All
+    use the `default_dispatcher`, which `use_dispatcher` replaces and `opened_dispatcher` returns
+    if it is in use; a `Dispatcher` also pauses, retries, and holds the `Schedules`; a
+    `ShardedDispatcher` does so over several ledgers. The methods of an `AsyncDispatcher` are
+    awaited.
 
 What became of it:
     `JobHandle`, `AsyncJobHandle`, `ChainHandle`, `GroupHandle`. They return a `JobState`, a
-    `JobRecord`, `Progress`, a `CancelOutcome`, each `DispatchTry`, a `LimitUse`, a `Pause`, a
-    `GroupRecord`; retrying many a `RetryReport`, schedules a `ScheduleRecord`. `JobFailure` and
-    `GroupResult` are the payloads of jobs that follow others.
+    `JobRecord`, `Progress`, a `CancelOutcome`, each `DispatchTry` and `AttemptRecord`, a
+    `LimitUse`, a `Pause`, a `GroupRecord`; retrying many a `RetryReport`, schedules a
+    `ScheduleRecord`. `JobFailure` and `GroupResult` are the payloads of jobs that follow others.
 
 Errors:
     Every class of `failsoft.job_engine.errors`, whose docstring shows the tree. All are
@@ -146,7 +147,9 @@ if TYPE_CHECKING:
         UnknownQueueError,
     )
     from failsoft.job_engine.policies.limits import LimitUse
+    from failsoft.job_engine.ports.transactional import BorrowedConnection
     from failsoft.job_engine.records.job import (
+        AttemptRecord,
         CancelOutcome,
         DispatchTry,
         JobRecord,
@@ -159,7 +162,9 @@ __all__ = [
     "AsyncDispatcher",
     "AsyncJobContext",
     "AsyncJobHandle",
+    "AttemptRecord",
     "AttemptTimeoutError",
+    "BorrowedConnection",
     "Branch",
     "CancelOutcome",
     "ChainHandle",
@@ -275,6 +280,7 @@ if not TYPE_CHECKING:
             "failsoft.job_engine.records.pauses",
             "failsoft.job_engine.records.schedules",
             "failsoft.job_engine.policies.limits",
+            "failsoft.job_engine.ports.transactional",
             "failsoft.dispatcher.handles.retry",
         ),
     )

@@ -56,12 +56,16 @@ class AsyncDispatcher:
         self,
         *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]],
         chain_id: str | None = None,
+        after: JobHandle[Any] | AsyncJobHandle[Any] | str | None = None,
         shard: str | None = None,
     ) -> ChainHandle[R]:
         """Do as `Dispatcher.dispatch_chain`; the handle's `aresult` is awaited."""
+        before = after.blocking if isinstance(after, AsyncJobHandle) else after
 
         def dispatch() -> ChainHandle[R]:
-            return self.blocking.dispatch_chain(*links, chain_id=chain_id, shard=shard)
+            return self.blocking.dispatch_chain(
+                *links, chain_id=chain_id, after=before, shard=shard
+            )
 
         return await in_thread(dispatch)
 

@@ -6,15 +6,18 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
+from failsoft.dispatcher.handles.resolve import resolve
 from failsoft.dispatcher.handles.retry import RetryReport, retry, retry_many
 from failsoft.dispatcher.options.checks import check_job
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.job_engine.errors import JobNotFoundError, OptionInvalidError
-from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.job import CancelOutcome, JobRecord
 from failsoft.job_engine.records.manual_retry import MOST, DeadLetters
 from failsoft.job_engine.records.message import is_job_id
 from failsoft.job_engine.records.pauses import Pausable, Pause
+from failsoft.job_engine.records.resolution import Resolution
+from failsoft.job_engine.records.states import ABANDON, RESUME
 from failsoft.job_engine.validation import Expect
 
 P = TypeVar("P", bound=BaseModel)
@@ -78,6 +81,32 @@ class Control:
             reason=reason,
             actor=actor,
         )
+
+    def cancel(self, job_id: str, *, actor: str = ACTOR) -> CancelOutcome:
+        """Cancel a job that waits, or request the attempt that runs it to stop; return which.
+
+        Raises:
+            JobNotFoundError: If there is no such job.
+        """
+        return self._ledger.cancel(job_id, actor)
+
+    def resume(self, job_id: str, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
+        """Let a held job go on where it stopped; see `JobHandle.resume`.
+
+        Raises:
+            JobNotFoundError: If there is no such job.
+            JobStateError: If the job is not held.
+        """
+        return resolve(self._ledger, job_id, Resolution(RESUME, actor, reason))
+
+    def abandon(self, job_id: str, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
+        """Let a held job fail with the error that it is held for.
+
+        Raises:
+            JobNotFoundError: If there is no such job.
+            JobStateError: If the job is not held.
+        """
+        return resolve(self._ledger, job_id, Resolution(ABANDON, actor, reason))
 
     def retry_many(
         self,

@@ -125,10 +125,11 @@ def dispatch_job(
 def dispatch_chain(
     *links: "Unpack[tuple[*tuple[AnyLink[Any], ...], AnyLink[R]]]",
     chain_id: str | None = None,
+    after: "JobHandle[Any] | str | None" = None,
     shard: str | None = None,
 ) -> "ChainHandle[R]":
     """Dispatch jobs that run one after the other, as `Dispatcher.dispatch_chain` does."""
-    return default_dispatcher().dispatch_chain(*links, chain_id=chain_id, shard=shard)
+    return default_dispatcher().dispatch_chain(*links, chain_id=chain_id, after=after, shard=shard)
 
 
 def dispatch_group(

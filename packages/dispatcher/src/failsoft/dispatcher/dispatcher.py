@@ -37,9 +37,10 @@ from failsoft.job_engine.errors import LedgerError
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.groups import When
 from failsoft.job_engine.records.job import JobRecord
-from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.telemetry import Listener
+from failsoft.job_engine.tracing import Span, traced, tracer
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -106,10 +107,28 @@ class Dispatcher(Control):
         started = self._clock.steady()
         new = new_job(job, payload, options, self._clock, ids=self._ids)
         deadline = self._offerer.deadline(options.get("budget"))
-        if options.get("session") is not None:
-            return self._within.dispatch(job, new, options)
+        with tracer().dispatch(new.queue, new.name) as span:
+            new = traced(new, span)
+            if options.get("session") is not None:
+                handle = self._within.dispatch(job, new, options)
+            else:
+                handle = self._dispatch(job, new, options, deadline, span=span)
+                self._offerer.measure(queue_of(job, options), self._clock.steady() - started)
+            span.note(job_id=handle.id, disposition=handle.disposition)
+        return handle
+
+    def _dispatch(
+        self,
+        job: JobDefinition[P, R],
+        new: NewJob,
+        options: DispatchOptions,
+        deadline: Deadline,
+        *,
+        span: Span,
+    ) -> JobHandle[R]:
         queue = queue_of(job, options)
         route = self._recorder.route(new)
+        span.note(engines_order=route.order)
         settled = self._recorder.settle(job, new, route, options)
         self._recorder.emit(settled)
         if settled.disposition != "existing":
@@ -120,7 +139,6 @@ class Dispatcher(Control):
                 if options.get("confirm") == "pickup":
                     record = self._pickups.confirm(record, queue)
                 settled = replace(settled, record=record)
-        self._offerer.measure(queue, self._clock.steady() - started)
         return JobHandle(
             settled.record, job, self._ledger, self._clock, disposition=settled.disposition
         )
@@ -136,7 +154,10 @@ class Dispatcher(Control):
             # A dispatch whose caller is cancelled still ends as a whole.
             return await in_thread(lambda: self.dispatch(job, payload, **options))
         new = new_job(job, payload, options, self._clock, ids=self._ids)
-        return await self._within.dispatch_async(job, new, options)
+        with tracer().dispatch(new.queue, new.name) as span:
+            handle = await self._within.dispatch_async(job, traced(new, span), options)
+            span.note(job_id=handle.id, disposition=handle.disposition)
+        return handle
 
     def dispatch_many(
         self,
@@ -171,6 +192,7 @@ class Dispatcher(Control):
         self,
         *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]],
         chain_id: str | None = None,
+        after: JobHandle[Any] | str | None = None,
         shard: str | None = None,
     ) -> ChainHandle[R]:
         """Record jobs that run one after the other; each starts when the one before succeeded.
@@ -181,14 +203,17 @@ class Dispatcher(Control):
         Args:
             links: The jobs, in their order; `result_field` passes on the result before it.
             chain_id: The chain's id; dispatching it again makes no second chain.
+            after: A job that is in the ledger, or its id: the first begins when that one has
+                succeeded, and is cancelled if it ends, or has ended, otherwise.
             shard: What all of them belong to; see `DispatchOptions`.
 
         Raises:
             DispatchError: A job or an option is wrong, or an id is taken; nothing was stored.
+            JobNotFoundError: The ledger has no job of the id `after`; nothing was stored.
             LedgerUnavailableError: The ledger did not answer; the chain may not have been stored.
         """
         check_shard(shard)
-        return self._flow.chain(links, chain_id)
+        return self._flow.chain(links, chain_id, after)
 
     def dispatch_group(
         self,
@@ -255,6 +280,20 @@ class Dispatcher(Control):
         check_shard(shard)
         event = new_event(name, payload, to=to, key=key, event_id=event_id, keep=keep)
         return self._ledger.send(event)
+
+    def expect_session(self, session: object, *, shard: str | None = None) -> None:
+        """Make sure that a dispatch with this `session` can be recorded in its transaction.
+
+        Raises:
+            OptionInvalidError: It cannot: the session is on another database, or none.
+            LedgerUnavailableError: The ledger did not answer.
+        """
+        check_shard(shard)
+        self._ledger.within(session)
+
+    def has_workers(self, queue: str) -> bool:
+        """Return whether any live worker serves a queue, on whichever engine."""
+        return self._recorder.router.is_served(queue)
 
     def flush(self) -> None:
         """Write what is still to be written of the tries to hand jobs over."""

@@ -32,7 +32,7 @@ from failsoft.job_engine.errors import (
     OptionInvalidError,
 )
 from failsoft.job_engine.records.groups import When
-from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.job import CancelOutcome, JobRecord
 from failsoft.job_engine.records.manual_retry import MOST
 from failsoft.job_engine.records.pauses import Pausable, Pause
 
@@ -108,6 +108,14 @@ class ShardedDispatcher(Dispatcher):
         dispatcher = await in_thread(lambda: self.of_shard(shard))
         return await dispatcher.dispatch_async(job, payload, **options)
 
+    def expect_session(self, session: object, *, shard: str | None = None) -> None:
+        """Do as `Dispatcher.expect_session`, for the ledger of a shard."""
+        self.of_shard(shard).expect_session(session, shard=shard)
+
+    def has_workers(self, queue: str) -> bool:
+        """Return whether live workers serve a queue of every ledger."""
+        return all(self.ledger(name).has_workers(queue) for name in self.ledgers)
+
     def dispatch_many(
         self,
         job: JobDefinition[P, R],
@@ -137,15 +145,17 @@ class ShardedDispatcher(Dispatcher):
         self,
         *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]],
         chain_id: str | None = None,
+        after: JobHandle[Any] | str | None = None,
         shard: str | None = None,
     ) -> ChainHandle[R]:
         """Record a chain in the ledger of a shard, as `Dispatcher.dispatch_chain` does.
 
         Raises:
             DispatchError: There is no shard, or a job is not within it; nothing was stored.
+            JobNotFoundError: The ledger of the shard has no job of the id `after`.
         """
         _expect_links(expect_shard(shard), links, chain_id=chain_id)
-        return self.of_shard(shard).dispatch_chain(*links, chain_id=chain_id)
+        return self.of_shard(shard).dispatch_chain(*links, chain_id=chain_id, after=after)
 
     def dispatch_group(
         self,
@@ -224,6 +234,18 @@ class ShardedDispatcher(Dispatcher):
         return self._holding(job_id).retry(
             job_id, payload=payload, from_step=from_step, reason=reason, actor=actor
         )
+
+    def cancel(self, job_id: str, *, actor: str = ACTOR) -> CancelOutcome:
+        """Cancel a job, in the ledger that it is in."""
+        return self._holding(job_id).cancel(job_id, actor=actor)
+
+    def resume(self, job_id: str, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
+        """Let a held job go on, in the ledger that it is in."""
+        return self._holding(job_id).resume(job_id, reason=reason, actor=actor)
+
+    def abandon(self, job_id: str, *, reason: str = "", actor: str = ACTOR) -> JobRecord:
+        """Let a held job fail, in the ledger that it is in."""
+        return self._holding(job_id).abandon(job_id, reason=reason, actor=actor)
 
     def retry_many(
         self,

@@ -26,6 +26,8 @@ from failsoft.dispatcher.plugins.kill_on_exit import KillOnExit
 from failsoft.dispatcher.plugins.link import Link
 from failsoft.dispatcher.plugins.outbox_relay import OutboxRelay
 from failsoft.dispatcher.plugins.plugin import (
+    Begin,
+    Delivery,
     EmbeddedServer,
     EnginePlugin,
     EngineSite,
@@ -95,6 +97,7 @@ __all__ = [
     "MAX_BYTES",
     "AnyDefinition",
     "AskableEngineAdapter",
+    "Begin",
     "BoundedCaller",
     "BridgePost",
     "BulkEngineAdapter",
@@ -105,6 +108,7 @@ __all__ = [
     "ConfigurationError",
     "Deadline",
     "DefinitionError",
+    "Delivery",
     "DirectCaller",
     "DispatchError",
     "DispatchMany",

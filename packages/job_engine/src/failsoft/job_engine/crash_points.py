@@ -11,7 +11,8 @@ from collections.abc import Callable
 #: What the ledger commits, and `begin`, which it only reads.
 COMMITS = (
     *("dispatch", "claim", "begin", "step", "conclude", "renew"),
-    *("offer", "reoffer", "recover", "park", "exhaust", "postpone", "cancel", "move"),
+    *("offer", "reoffer", "recover", "park", "exhaust", "postpone", "cancel", "move", "bulk"),
+    "tell",
 )
 #: What happens outside the ledger: the taking of messages from an engine, an acknowledgement, an
 #: offer to an engine, a step's body.

@@ -52,12 +52,24 @@ is its message where the raising code has nothing to add.
 """
 
 from datetime import timedelta
+from typing import Any, ClassVar
 
+from failsoft.job_engine.error_codes import CODES
 from failsoft.job_engine.validation import Expect
 
 
 class FailsoftError(Exception):
-    """Something went wrong in Failsoft."""
+    """Something went wrong in Failsoft.
+
+    Attributes:
+        code: What `docs/reference/errors.md` has its entry under, as `FS-014`; never renumbered.
+    """
+
+    code: ClassVar[str] = CODES[f"{__name__}.FailsoftError"]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.code = CODES.get(f"{cls.__module__}.{cls.__qualname__}", cls.code)
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or " ".join((type(self).__doc__ or "").split()))

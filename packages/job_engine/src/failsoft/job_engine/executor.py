@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,14 +20,23 @@ from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.definitions.surroundings import surrounded
-from failsoft.job_engine.errors import MissingHandlerError, UnknownJobError, is_trouble
+from failsoft.job_engine.errors import (
+    LedgerError,
+    MissingHandlerError,
+    UnknownJobError,
+    is_trouble,
+)
+from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.ports.ledger import AttemptLedger
+from failsoft.job_engine.ports.traces import TraceLedger
 from failsoft.job_engine.records.error_record import ErrorRecord
-from failsoft.job_engine.records.job import Claim, Conclusion, HistoryEntry
-from failsoft.job_engine.records.states import RELEASE, RESUME, TRANSITIONS, JobState
+from failsoft.job_engine.records.job import AttemptRecord, Claim, Conclusion, HistoryEntry
+from failsoft.job_engine.records.states import RELEASE, RESUME, STOP, TRANSITIONS, JobState
+from failsoft.job_engine.records.trace_context import kept
 from failsoft.job_engine.steps.async_context import AsyncJobContext
 from failsoft.job_engine.steps.context import JobContext
 from failsoft.job_engine.telemetry import Event, Listener, ignore
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan, tracer
 
 AnyContext = JobContext | AsyncJobContext
 #: Takes over the end of an attempt that the ledger refuses to record.
@@ -38,11 +48,15 @@ _ENDS = frozenset(t.name for t in TRANSITIONS if t.ends_attempt) | {RESUME.name}
 logger: logging.Logger = logging.getLogger("failsoft.executor")
 
 
-class ExecutorLedger(AttemptLedger, Protocol):
+class ExecutorLedger(AttemptLedger, TraceLedger, Protocol):
     """The ledger as the executor needs it."""
 
     def events(self, job_id: str) -> Sequence[HistoryEntry]:
         """Return the history, the first event first."""
+        ...
+
+    def attempts(self, job_id: str) -> Sequence[AttemptRecord]:
+        """Return the attempts, the first first."""
         ...
 
 
@@ -66,6 +80,7 @@ class Executor:
         listener: Listener = ignore,
         *,
         unrecorded: Unrecorded = note_unrecorded,
+        measures: Measures | None = None,
     ) -> None:
         """Serve the jobs of a catalogue.
 
@@ -75,12 +90,14 @@ class Executor:
             clock: Where time comes from.
             listener: What is called with every event.
             unrecorded: Takes over the end of an attempt that the ledger refuses to record.
+            measures: Where steps are counted.
         """
         self._ledger = ledger
         self._catalogue = catalogue
         self._clock = clock
         self._listener = listener
         self._unrecorded = unrecorded
+        self._measures = measures or Measures()
 
     def run(self, claim: Claim, lease: Lease) -> JobState | None:
         """Run one attempt to its end and record it; never raises for the job's sake.
@@ -94,16 +111,33 @@ class Executor:
         return own_copy().run(self._run, claim, lease)
 
     def _run(self, claim: Claim, lease: Lease) -> JobState | None:
+        with tracer().attempt(claim) as span:
+            self._note_trace(claim, span)
+            return self._run_traced(claim, lease, span)
+
+    def _note_trace(self, claim: Claim, span: AttemptSpan) -> None:
+        """Leave the trace of this attempt for the next one, and link to the one before."""
+        context = kept(span.carrier)
+        if context is None:
+            return
+        try:
+            before = self._ledger.note_trace(claim, context)
+        except LedgerError:
+            # What is lost is a link.
+            return
+        if before is not None:
+            span.after(before)
+
+    def _run_traced(self, claim: Claim, lease: Lease, span: AttemptSpan) -> JobState | None:
         started = self._clock.steady()
         try:
-            conclusion = self._attempt(
-                claim, lease, RetryingLedger(self._ledger, lease, self._clock)
-            )
+            ledger = RetryingLedger(self._ledger, lease, self._clock)
+            conclusion = self._attempt(claim, lease, ledger, span)
         except Fenced:
-            self._listener(attempt_event("job.fenced", claim))
+            self._fenced(claim, span)
             return None
         except CutOff:
-            self._listener(attempt_event("job.fenced", claim, reason=outcome.LEDGER_AWAY))
+            self._fenced(claim, span, reason=outcome.LEDGER_AWAY)
             return None
         except LedgerRefused as refused:
             conclusion = self._refused(claim, refused.cause)
@@ -112,14 +146,53 @@ class Executor:
             lease.end_fork(error)
             conclusion = self._refused(claim, _as_error(error))
         lease.end_fork()
-        return self._record(claim, conclusion, lease, started)
+        return self._record(claim, conclusion, lease, started, span=span)
 
     def conclude(self, claim: Claim, conclusion: Conclusion, lease: Lease) -> JobState | None:
         """Record the end of an attempt that ran, and ended, somewhere else."""
-        return self._record(claim, conclusion, lease, None)
+        return self._record(claim, conclusion, lease)
+
+    def conclude_dead(
+        self, claim: Claim, conclusion: Conclusion | None, lease: Lease, started: datetime
+    ) -> JobState | None:
+        """Record the end of an attempt whose process died, with the span that died with it.
+
+        Args:
+            claim: The attempt's.
+            conclusion: Its end; None if it is not this attempt's to record any more.
+            lease: The attempt's.
+            started: When the process was started.
+        """
+        left = None if tracer() is UNTRACED else self._trace_left(claim)
+        with tracer().died(claim, started, left) as span:
+            # From now on it leads to a span that is exported.
+            self._note_trace(claim, span)
+            if conclusion is None:
+                span.concluded("fenced")
+                return None
+            return self._record(claim, conclusion, lease, span=span)
+
+    def _trace_left(self, claim: Claim) -> str | None:
+        try:
+            attempts = self._ledger.attempts(claim.job_id)
+        except LedgerError:
+            # What is lost is where the span belongs.
+            return None
+        mine = (each for each in attempts if each.claim_id == claim.claim_id)
+        return next((each.trace_context for each in mine), None)
+
+    def _fenced(self, claim: Claim, span: AttemptSpan, **detail: object) -> None:
+        span.concluded("fenced")
+        self._listener(attempt_event("job.fenced", claim, **detail))
 
     def _record(
-        self, claim: Claim, conclusion: Conclusion, lease: Lease, started: float | None
+        self,
+        claim: Claim,
+        conclusion: Conclusion,
+        lease: Lease,
+        started: float | None = None,
+        *,
+        span: AttemptSpan = UNTRACED,
     ) -> JobState | None:
         lease.end()
         ledger = RetryingLedger(self._ledger, lease, self._clock)
@@ -130,11 +203,15 @@ class Executor:
                 conclusion = self._refused(claim, refused.cause)
                 state = ledger.conclude(claim, conclusion)
         except Fenced:
-            self._listener(attempt_event("job.fenced", claim))
+            self._fenced(claim, span)
             return None
         except LedgerRefused:
+            span.concluded("unrecorded")
             self._unrecorded(claim, conclusion)
             return None
+        # A cancel that was requested meanwhile won (I9).
+        ended = STOP if state is JobState.CANCELLED else conclusion.transition
+        span.concluded(ended.name, conclusion.error)
         elapsed = None if started is None else self._clock.steady() - started
         self._listener(concluded_event(claim, conclusion, state, elapsed))
         return state
@@ -161,9 +238,11 @@ class Executor:
                 break
         return count
 
-    def _attempt(self, claim: Claim, lease: Lease, ledger: AttemptLedger) -> Conclusion:
+    def _attempt(
+        self, claim: Claim, lease: Lease, ledger: AttemptLedger, span: AttemptSpan
+    ) -> Conclusion:
         try:
-            definition = self._catalogue.get(claim.name)
+            definition = self._catalogue.of(claim)
         except UnknownJobError:
             return outcome.unknown(claim)
         if claim.version > definition.version:
@@ -171,7 +250,8 @@ class Executor:
         give_up = partial(self._give_up, definition, claim, lease)
         limits = AttemptLimits(definition.timeout_on(claim.queue), give_up)
         kind = AsyncJobContext if definition.is_async else JobContext
-        ctx = kind(claim, ledger, lease, self._clock, limits=limits)
+        steps = self._measures.steps_of(claim.name)
+        ctx = kind(claim, ledger, lease, self._clock, limits=limits, count=steps, trace=span)
         try:
             conclusion = self._call(definition, claim, ctx, lease)
             ctx.flush()

@@ -6,6 +6,7 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -31,6 +32,8 @@ BOUNDS: Mapping[str, Sequence[str]] = MappingProxyType(
     {name: (*(f"{bound:g}" for bound in bounds), "+Inf") for name, bounds in BUCKETS.items()}
 )
 _MICROSECONDS = 1_000_000
+#: The counters of so many histograms are made once: more than a program has of definitions.
+_SERIES = 4_096
 
 
 class Measures:
@@ -59,12 +62,25 @@ class Measures:
             seconds: What was observed; less than 0 is 0, as of two clocks that differ.
         """
         seconds = max(0.0, seconds)
-        place = bisect_left(BUCKETS[series.measure], seconds)
-        bucket = series._replace(le=BOUNDS[series.measure][place])
+        buckets, total = _histogram(series)
+        bucket = buckets[bisect_left(BUCKETS[series.measure], seconds)]
         self._own()
         with self._lock:
             self._counts[bucket] += 1
-            self._counts[series._replace(le=SUM)] += round(seconds * _MICROSECONDS)
+            self._counts[total] += round(seconds * _MICROSECONDS)
+
+    def steps_of(self, job: str) -> Callable[[str, str], None]:
+        """Return what counts the steps of a job, by their kind and what became of them."""
+        known = dict[tuple[str, str], Series]()
+
+        def count(kind: str, outcome: str) -> None:
+            series = known.get((kind, outcome))
+            if series is None:
+                shown = _KINDS.get(kind, kind)
+                series = known[kind, outcome] = Series("steps", job, labels=f"{shown}/{outcome}")
+            self.count(series)
+
+        return count
 
     def take(self) -> Batch | None:
         """Return what is to be added to the ledger; None for nothing."""
@@ -103,6 +119,13 @@ class Measures:
         self._counts = Counter[Series]()
         self._batch = None
         self._last = ""
+
+
+@lru_cache(_SERIES)
+def _histogram(series: Series) -> tuple[Sequence[Series], Series]:
+    """Return the counters of the buckets of a histogram, by `BOUNDS`, and that of the sum."""
+    buckets = tuple(series._replace(le=bound) for bound in BOUNDS[series.measure])
+    return buckets, series._replace(le=SUM)
 
 
 def _of(event: Event, measure: str, labels: str = "") -> Series:
@@ -165,6 +188,8 @@ def _skipped(measures: Measures, event: Event) -> None:
     measures.count(Series("schedule_skips", event.name or ""))
 
 
+#: What a kind of step is counted as that has a record of its own for its end.
+_KINDS = {"answered": "wait"}
 #: Why an attempt is followed by another one, by the transition that ended it.
 _CAUSES = {"retry": "error", "crash": "crash", "release": "release"}
 _ENDS = ("succeed", "retry", "fail", "crash", "crash_out", "suspend", "release", "hold", "stop")
@@ -172,6 +197,7 @@ _COUNTERS: Mapping[str, Callable[[Measures, Event], None]] = MappingProxyType(
     {
         "job.claim": _claimed,
         "job.fenced": _counted("fenced"),
+        "job.offer": _handed_over,
         "job.offered": _handed_over,
         "job.reoffer": _handed_over,
         "engine.evacuated": _handed_over,

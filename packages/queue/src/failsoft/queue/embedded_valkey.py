@@ -77,6 +77,11 @@ class EmbeddedValkey:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int | None:
+        """Its process id; None where it does not run."""
+        return self._process.pid if self._process is not None and self.is_running else None
+
+    @property
     def log(self) -> Path:
         """The file that the server's output is appended to."""
         return self.folder / "valkey.log"

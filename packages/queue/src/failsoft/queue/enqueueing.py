@@ -24,7 +24,7 @@ _BY_DIGEST = b"$7\r\nEVALSHA\r\n$40\r\n%b\r\n" % (
     sha1(UNIQUE_ENQUEUE_SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 )
 #: The packed request that gives it to a Redis that does not have it. Not `EVAL`: the rights that
-#: offers need do not include that (docs/security.md).
+#: offers need do not include that (docs/explain/security.md).
 LOAD_SCRIPT = b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$%d\r\n%b\r\n" % (
     len(UNIQUE_ENQUEUE_SCRIPT.encode()),
     UNIQUE_ENQUEUE_SCRIPT.encode(),

@@ -23,6 +23,7 @@ from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.tracing import Span, traced, tracer
 from failsoft.job_engine.validation import Expect
 
 P = TypeVar("P", bound=BaseModel)
@@ -181,12 +182,21 @@ class BulkDispatch(Generic[P, R]):
         return self._routed
 
     def _dispatch(self, chunk: Sequence[_Ready]) -> None:
+        if chunk:
+            with tracer().dispatch(chunk[0].new.queue, self._job.name) as span:
+                span.note(batch_count=len(chunk))
+                self._dispatch_traced(chunk, span)
+
+    def _dispatch_traced(self, chunk: Sequence[_Ready], span: Span) -> None:
         planned = [
-            self._recorder.planned(each.new, queue_of(self._job, each.options), each.route)
+            self._recorder.planned(
+                traced(each.new, span), queue_of(self._job, each.options), each.route
+            )
             for each in chunk
         ]
         try:
-            found = self._ledger.record_jobs(planned)
+            with tracer().record(self._ledger.system):
+                found = self._ledger.record_jobs(planned)
         except LedgerError as error:
             for each in chunk:
                 self._note_error(each.index, error)

@@ -28,8 +28,10 @@ from failsoft.job_engine.ports.measures import Series
 from failsoft.job_engine.records.follow_ups import NextJob, follow_ups_from
 from failsoft.job_engine.records.groups import WHOLE, GroupRecord, GroupResult, When, member_id
 from failsoft.job_engine.records.job import JobRecord
+from failsoft.job_engine.records.message import is_job_id
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.tracing import traced, tracer
 from failsoft.job_engine.validation import Expect
 
 #: The longest chain.
@@ -58,16 +60,25 @@ class Flow:
         self._clock = offerer.clock
         self._ids = ids
 
-    def chain(self, links: Sequence[AnyLink[Any]], chain_id: str | None) -> ChainHandle[Any]:
-        """Record a chain in one commit, and offer its first job."""
+    def chain(
+        self,
+        links: Sequence[AnyLink[Any]],
+        chain_id: str | None,
+        after: JobHandle[Any] | str | None,
+    ) -> ChainHandle[Any]:
+        """Record a chain in one commit, and offer its first job unless that waits for another."""
         check_links(links)
         _expect(0 < len(links) <= MAX_CHAIN, f"a chain of 1 to {MAX_CHAIN} jobs", len(links))
         _expect(links[0].result_field is None, "no result_field in the first job", "one")
-        jobs = self._chained(links, self._flow_id(chain_id, links[0]))
+        own_id = self._flow_id(chain_id, links[0])
+        jobs = self._chained(links, own_id, _id_of(after))
         if chain_id is None:
             jobs = [job if link.job_id else _unnamed(job) for job, link in _pairs(jobs, links)]
         self._check_engines(jobs)
-        records, created = self._record_chain(jobs, self._route(jobs[0]), links[0])
+        with tracer().dispatch(jobs[0].queue, jobs[0].name) as span:
+            span.note(batch_count=len(jobs), conversation_id=own_id)
+            jobs = [traced(job, span) for job in jobs]
+            records, created = self._record_chain(jobs, self._route(jobs[0]), links[0])
         handles = [self._handle(*pair) for pair in zip(records, links, strict=True)]
         return ChainHandle(handles, self._clock, created=created)
 
@@ -96,24 +107,37 @@ class Flow:
         if last is not None and waiting is not None:
             field = last.result_field
             group = replace(group, completion_id=waiting.id, completion_field=field)
-        for chunk, is_last in _chunks(jobs):
-            self._ledger.record_group(replace(group, sealed=is_last), waiting, chunk)
+        self._record_group(group, waiting, jobs)
         handle = None
         if last is not None and waiting is not None:
             handle = self._handle(self._ledger.get(waiting.id), last)
         return GroupHandle(own_id, self._ledger, self._clock, completion=handle)
 
-    def _chained(self, links: Sequence[AnyLink[Any]], chain_id: str) -> list[NewJob]:
+    def _record_group(
+        self, group: GroupRecord, waiting: NewJob | None, jobs: Sequence[NewJob]
+    ) -> None:
+        with tracer().dispatch(jobs[0].queue, jobs[0].name) as span:
+            span.note(batch_count=len(jobs), conversation_id=group.id)
+            last = None if waiting is None else traced(waiting, span)
+            for chunk, is_last in _chunks(jobs):
+                some = [traced(job, span) for job in chunk]
+                with tracer().record(self._ledger.system):
+                    self._ledger.record_group(replace(group, sealed=is_last), last, some)
+
+    def _chained(
+        self, links: Sequence[AnyLink[Any]], chain_id: str, after: str | None
+    ) -> list[NewJob]:
         ids = [each.job_id or f"{chain_id}-{n}" for n, each in enumerate(links)]
         twice = [each for each, count in Counter(ids).items() if count > 1]
         _expect(not twice, "jobs of a chain with ids of their own", twice)
+        _expect(after not in ids, "a chain after a job that is none of its own", after)
         jobs = []
         for place, link in enumerate(links):
             follow_ups = follow_ups_of(link.job)
             if place + 1 < len(links):
                 then = NextJob(ids[place + 1], links[place + 1].result_field)
                 follow_ups = replace(follow_ups, then=then)
-            waits_for = ids[place - 1] if place else None
+            waits_for = ids[place - 1] if place else after
             job = self._new_job(link, ids[place])
             jobs.append(replace(job, follow_ups=follow_ups.text, waits_for=waits_for))
         return jobs
@@ -143,6 +167,10 @@ class Flow:
         options: DispatchOptions = {"job_id": job_id}
         if link.engines is not None:
             options["engines"] = link.engines
+        if link.queue is not None:
+            options["queue"] = link.queue
+        if link.priority is not None:
+            options["priority"] = link.priority
         job = new_job(link.job, link.payload, options, self._clock)
         _check_field(link, job.payload)
         return job
@@ -162,7 +190,8 @@ class Flow:
         plan = None
         if route.order and not jobs[0].limits:
             plan = OfferPlan(route.order[0], queue.pickup, route.by_rule)
-        found, created = self._ledger.record_chain(jobs, plan)
+        with tracer().record(self._ledger.system):
+            found, created = self._ledger.record_chain(jobs, plan)
         records = list(found)
         if not created:
             _accept_existing(jobs, records)
@@ -182,6 +211,12 @@ class Flow:
 
     def _handle(self, record: JobRecord, link: AnyLink[Any]) -> JobHandle[Any]:
         return JobHandle(record, link.job, self._ledger, self._clock)
+
+
+def _id_of(after: JobHandle[Any] | str | None) -> str | None:
+    job_id = after.id if isinstance(after, JobHandle) else after
+    _expect(job_id is None or is_job_id(job_id), "a job id or a handle as after", after)
+    return job_id
 
 
 def _pairs(

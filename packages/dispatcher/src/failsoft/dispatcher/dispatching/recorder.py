@@ -18,6 +18,7 @@ from failsoft.job_engine.ports.transactional import CallersTransaction
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.telemetry import Event, Listener
+from failsoft.job_engine.tracing import tracer
 
 _ONE_COMMIT = Route((), ())
 NONE = timedelta(0)
@@ -91,7 +92,8 @@ class Recorder:
         """
         record_job = (caller or self._ledger).record_job
         while True:
-            found = record_job(*self.planned(new, queue_of(job, options), route))
+            with tracer().record(self._ledger.system):
+                found = record_job(*self.planned(new, queue_of(job, options), route))
             settled = self.settled(job, new, found, options)
             if settled is not None:
                 return settled

@@ -29,7 +29,13 @@ from failsoft.job_engine.ports.ledger import LedgerReader, OfferLedger
 from failsoft.job_engine.ports.transactional import TransactionalLedger
 from failsoft.job_engine.ports.waits import WaitLedger
 from failsoft.job_engine.records.error_record import ErrorRecord
-from failsoft.job_engine.records.job import CancelOutcome, DispatchTry, JobRecord, Progress
+from failsoft.job_engine.records.job import (
+    AttemptRecord,
+    CancelOutcome,
+    DispatchTry,
+    JobRecord,
+    Progress,
+)
 from failsoft.job_engine.records.pauses import Pause, pause_of
 from failsoft.job_engine.records.resolution import Resolution, done_json
 from failsoft.job_engine.records.schedules import ScheduleLedger
@@ -126,6 +132,10 @@ class JobHandle(Generic[R]):
     def tries(self) -> Sequence[DispatchTry]:
         """Return every try to hand the job to an engine."""
         return self._ledger.tries(self.id)
+
+    def attempts(self) -> Sequence[AttemptRecord]:
+        """Return every attempt of the job, on whichever engine, the first first."""
+        return self._ledger.attempts(self.id)
 
     def limits(self) -> Sequence[LimitUse]:
         """Return how much of each of the job's limits is in use."""

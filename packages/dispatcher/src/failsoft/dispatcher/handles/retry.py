@@ -26,12 +26,14 @@ class RetryRefusal:
     Attributes:
         job_id: The job whose work is not done again.
         error: The type of the error.
+        code: Its code, as `FS-032`.
         reason: The error's message.
         holder_id: The job that holds its unique key, where that is why: to wait for, or to cancel.
     """
 
     job_id: str
     error: str
+    code: str
     reason: str
     holder_id: str | None = None
 
@@ -39,7 +41,7 @@ class RetryRefusal:
     def of(cls, job_id: str, error: FailsoftError) -> "RetryRefusal":
         """Return the refusal that an error stands for."""
         holder_id = error.holder_id if isinstance(error, UniqueKeyHeldError) else None
-        return cls(job_id, type(error).__name__, str(error), holder_id)
+        return cls(job_id, type(error).__name__, error.code, str(error), holder_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from failsoft.job_engine.records.schedules import (
     tick_key,
 )
 from failsoft.job_engine.telemetry import Event, Listener
+from failsoft.job_engine.tracing import traced, tracer
 from failsoft.job_engine.values.codec import MAX_PAYLOAD_BYTES, encode_payload
 
 #: How often a process declares its schedules to the ledger.
@@ -186,16 +187,26 @@ class CronScheduler:
 
     def _take(self, seen: ScheduleRecord, tick: Tick) -> ScheduleRecord | None:
         """Take a tick; return the schedule after it, or None if another process took it."""
-        outcome = self._ledger.take_tick(seen, tick)
+        outcome = self._take_traced(seen, tick)
         detail = {"tick": tick.at.isoformat()}
         if outcome is TickOutcome.STALE:
             return None
         if outcome is TickOutcome.SKIPPED:
             self._emit("schedule.skip", seen.name, detail | {"reason": tick.reason or "overlap"})
-            return replace(seen, next_at=tick.next_at)
+            return replace(seen, next_at=tick.next_at, skips=seen.skips + 1)
         assert tick.job is not None  # noqa: S101 - what was fired has a job
         self._emit("schedule.fire", seen.name, detail, job_id=tick.job.id)
-        return replace(seen, next_at=tick.next_at, last_at=tick.at, last_job_id=tick.job.id)
+        fired = replace(seen, next_at=tick.next_at, last_at=tick.at, skips=0)
+        return replace(fired, last_job_id=tick.job.id)
+
+    def _take_traced(self, seen: ScheduleRecord, tick: Tick) -> TickOutcome:
+        if tick.job is None:
+            return self._ledger.take_tick(seen, tick)
+        with tracer().maintain("schedule") as span:
+            # Each tick is a trace of its own, and its job belongs to that.
+            outcome = self._ledger.take_tick(seen, replace(tick, job=traced(tick.job, span)))
+            span.note(schedule_name=seen.name, schedule_outcome=outcome.name.lower())
+        return outcome
 
     def _job(self, name: str, tick: datetime) -> NewJob | None:
         job = self._jobs[name]

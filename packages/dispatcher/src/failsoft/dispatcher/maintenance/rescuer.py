@@ -23,7 +23,9 @@ from failsoft.job_engine.ports.ledger import LedgerReader, RunningJob
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.job_engine.records.states import EXHAUST, RECOVER
 from failsoft.job_engine.telemetry import Event, Listener
+from failsoft.job_engine.tracing import Span, tracer
 
 #: How many jobs one look handles.
 BATCH = 100
@@ -95,8 +97,12 @@ class Rescuer:
         Raises:
             LedgerUnavailableError: The ledger is away; nothing expires meanwhile (R18).
         """
-        for running in self._lost():
-            self._recover(running)
+        lost = self._lost()
+        if lost:
+            with tracer().maintain("rescue") as span:
+                span.note(rescue_count=len(lost))
+                for running in lost:
+                    self._recover(running, span)
         found = self._ledger.clock()
         if self._watch.look(found.now):
             for job in self._ledger.expired(BATCH):
@@ -160,8 +166,9 @@ class Rescuer:
         share = job.lease.total_seconds() * LONGEST_BLINK
         return max(share, 2 * self._looks_every.total_seconds())
 
-    def _recover(self, lost: RunningJob) -> None:
+    def _recover(self, lost: RunningJob, span: Span) -> None:
         job = self._ledger.get(lost.job_id)
+        span.link(job.trace_context)
         if (job.epoch, job.revision) != (lost.epoch, lost.revision) or self._router.is_others(
             job.engines
         ):
@@ -175,6 +182,7 @@ class Rescuer:
         moved = self._ledger.offer(job, OfferPlan(order[0], self._pickup(job), reason))
         if moved is None:
             return
+        tracer().lost(job, RECOVER.name)
         detail = {"from": job.engine, "crashes": moved.crashes, "reason": reason}
         detail |= {"cause": "lease_lost"}
         self._listener(Event.of(moved, "job.recover", **detail))
@@ -191,6 +199,7 @@ class Rescuer:
         )
         failed = self._ledger.exhaust(job, error)
         if failed is not None:
+            tracer().lost(job, EXHAUST.name)
             self._listener(Event.of(failed, "job.exhaust", error, reason="crash loop"))
 
     def _expire(self, job: JobRecord) -> None:

@@ -62,7 +62,9 @@ class Stager:
         moved = self._ledger.offer(job, OfferPlan(route.order[0], queue.pickup, _why(route)))
         if moved is None:
             return False
-        self._listener(Event.of(moved, "job.offer"))
+        changed = moved.handoffs > job.handoffs
+        detail = {"from": job.engine, "cause": "resume"} if changed else {}
+        self._listener(Event.of(moved, "job.offer", **detail))
         self._offerer.carry(moved, route.order[1:], queue)
         return True
 

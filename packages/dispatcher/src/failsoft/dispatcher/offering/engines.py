@@ -19,6 +19,7 @@ from failsoft.job_engine.errors import (
     EngineError,
     EngineRefusedError,
     EngineUnavailableError,
+    LedgerError,
     OfferRefusedError,
     OfferUncertainError,
 )
@@ -85,6 +86,7 @@ class EngineSet:
         self._breakers = Breakers(self._engines, policy, clock, rng or random.Random())
         self._pause = policy.probe_every.total_seconds() / 4
         self._prober: threading.Thread | None = None
+        self._note_open: Callable[[], object] = _note_nothing
         self._is_closed = False
         self._lock = threading.Lock()
 
@@ -272,6 +274,15 @@ class EngineSet:
             else:
                 self._emit("engine.failed_back", due.engine, found.detail)
 
+    def noting(self, note: Callable[[], object]) -> None:
+        """Have what is open noted by the thread that probes in the background.
+
+        Args:
+            note: Called after each round of probes, and once when no breaker is open any more. A
+                `LedgerError` has it called again.
+        """
+        self._note_open = note
+
     def watch_in_background(self) -> None:
         """Probe from a thread of its own while any breaker is open."""
         if not self._any_open():
@@ -294,12 +305,23 @@ class EngineSet:
             engine.caller.close()
 
     def _watch(self) -> None:
-        while self._any_open() and not self._is_closed:
+        is_noted = False
+        while (self._any_open() or not is_noted) and not self._is_closed:
             self.check()
-            self._clock.sleep(self._pause)
+            is_open = self._any_open()
+            is_noted = self._noted() and not is_open
+            if not is_noted:
+                self._clock.sleep(self._pause)
         if self._is_closed:
             # Its last probe may have started a thread after the others ended.
             self._close_callers()
+
+    def _noted(self) -> bool:
+        try:
+            self._note_open()
+        except LedgerError:
+            return False
+        return True
 
     def _any_open(self) -> bool:
         return self._breakers.any_open
@@ -314,6 +336,10 @@ class EngineSet:
     ) -> None:
         detail = {"reason": reason, **detail}
         self._listener(Event(kind, engine=engine, queue=queue, detail=detail))
+
+
+def _note_nothing() -> None:
+    pass
 
 
 def _as_engine_error(engine: str, error: Exception) -> EngineError:

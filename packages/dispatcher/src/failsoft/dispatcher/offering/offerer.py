@@ -21,6 +21,7 @@ from failsoft.job_engine.records.job import DispatchTry, JobRecord, TryOutcome
 from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.job_engine.telemetry import Event, Listener
+from failsoft.job_engine.tracing import tracer
 
 #: How long handing a job over may take, first failure of an engine included.
 DEFAULT_BUDGET = timedelta(seconds=1)
@@ -167,10 +168,13 @@ class Offerer:
         """Offer once; return why each was not taken, or None for those that were."""
         engine, started = str(jobs[0].engine), self.clock.steady()
         messages = [self._keys.sign(job.id, job.epoch, engine) for job in jobs]
+        with tracer().send(jobs[0], len(jobs)) as span:
+            answers = self.engines.offer_many(engine, messages, queue, deadline)
+            failed = next((error for error in answers if error is not None), None)
+            if failed is not None:
+                span.note(error_type=str(_outcome(failed)))
         reasons = list[NotTaken | None]()
-        for job, error in zip(
-            jobs, self.engines.offer_many(engine, messages, queue, deadline), strict=True
-        ):
+        for job, error in zip(jobs, answers, strict=True):
             outcome = TryOutcome.ACCEPTED if error is None else _outcome(error)
             why = None if error is None else NotTaken.of(error)
             reasons.append(why)
@@ -183,6 +187,7 @@ class Offerer:
         """Make the job another engine's with a new epoch; None if it changed meanwhile."""
         moved = self._ledger.offer(job, OfferPlan(engine, queue.pickup, why.reason))
         if moved is not None:
+            tracer().failed_over(moved, job.engine, why.cause)
             detail = {"from": job.engine, "reason": why.reason, "cause": why.cause}
             self._listener(Event.of(moved, "job.offered", **detail))
         return moved
@@ -194,7 +199,7 @@ class Offerer:
         return self.engines.holds(job.engine, message, queue)
 
     def park(self, job: JobRecord, reason: str) -> JobRecord | None:
-        """Let the job wait until an engine takes offers again (docs/architecture.md, step 6)."""
+        """Let the job wait until an engine takes offers (docs/explain/architecture.md, step 6)."""
         doublings = min(job.epoch, 10)
         delay = min(PARK_FIRST * 2 ** max(0, doublings - 2), PARK_MOST)
         parked = self._ledger.park(job, delay, reason)
@@ -207,11 +212,13 @@ class Offerer:
         assert job.engine is not None  # noqa: S101 - an offered job has an engine
         message = self._keys.sign(job.id, job.epoch, job.engine)
         started = self.clock.steady()
-        try:
-            self.engines.offer(job.engine, message, queue, deadline)
-        except EngineError as error:
-            self._note(job, _outcome(error), str(error), started)
-            return NotTaken.of(error)
+        with tracer().send(job) as span:
+            try:
+                self.engines.offer(job.engine, message, queue, deadline)
+            except EngineError as error:
+                span.note(error_type=str(_outcome(error)))
+                self._note(job, _outcome(error), str(error), started)
+                return NotTaken.of(error)
         self._note(job, TryOutcome.ACCEPTED, "", started)
         return None
 

@@ -1,4 +1,4 @@
-"""Which engine gets an offer, and why the others do not (docs/architecture.md, step 2)."""
+"""Which engine gets an offer, and why the others do not (docs/explain/architecture.md, step 2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -189,6 +189,10 @@ class Router:
         enabled = engine in self._enabled(())
         usable = enabled and not self._engines.breaker(engine).is_open
         return usable and (engine, queue) in self._live.now().served
+
+    def is_served(self, queue: str) -> bool:
+        """Return whether a live worker serves a queue, on whichever engine."""
+        return any(served == queue for _, served in self._live.now().served)
 
     def is_off(self, engine: str) -> bool:
         """Return whether an engine gets no offers as a person decided so, here or in the ledger."""

@@ -59,13 +59,23 @@ class EmbeddedProcess:
         folder: Where it runs and its log goes; made if it is not there.
         port: The port that the arguments name; see `kept_port`.
         url: Its address, as the engine's setting has it.
+        start_within: How long it may take until it takes connections.
     """
 
-    def __init__(self, command: Sequence[str | Path], folder: Path, port: int, url: str) -> None:
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        folder: Path,
+        port: int,
+        url: str,
+        *,
+        start_within: timedelta = START_TIMEOUT,
+    ) -> None:
         self.url: str = url
         self.log: Path = folder / f"{Path(command[0]).name}.log"
         self._command = command
         self._port = port
+        self._start_within = start_within
         self._process: subprocess.Popen[bytes] | None = None
         self._switch: KillOnExit | None = None
 
@@ -87,7 +97,7 @@ class EmbeddedProcess:
                 start_new_session=True,  # Ctrl-C is for the workers, which still need the server
             )
         self._switch.watch(self._process.pid)
-        deadline = time.monotonic() + START_TIMEOUT.total_seconds()
+        deadline = time.monotonic() + self._start_within.total_seconds()
         while not self._serves():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -99,6 +109,11 @@ class EmbeddedProcess:
     def is_running(self) -> bool:
         """Whether its process runs."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None where it does not run."""
+        return self._process.pid if self._process is not None and self.is_running else None
 
     def kill(self) -> None:
         """End it by SIGKILL, as a crash would; `start` starts it again where it was."""

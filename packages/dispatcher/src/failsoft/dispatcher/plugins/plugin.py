@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -101,6 +101,23 @@ class Process(Protocol):
         ...
 
 
+#: A message as `Process` gets it, and what it would be given as `claimed`.
+Delivery = tuple[object, Callable[[], object]]
+
+
+class Begin(Protocol):
+    """What a worker calls with several messages at once: a commit for all their claims."""
+
+    def __call__(self, deliveries: Sequence[Delivery]) -> Sequence[Callable[[], None]]:
+        """Claim what the messages lead to; waits for no ledger that is away, and raises nothing.
+
+        Returns:
+            What runs each of them in a slot, as `Process` would; to be called once each, soon and
+            even when the worker stops: a claim that is made is given back by it.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerPost:
     """The place of one worker process: what it serves, and what it calls.
@@ -114,6 +131,7 @@ class WorkerPost:
         process: What gets each message.
         reject: What is called with each message that is not ours.
         stop_job: What cancels a job by its id, where the engine has a command of its own for it.
+        begin: What gets several messages at once; where it is None, `process` gets each.
     """
 
     queue: QueueProfile
@@ -124,6 +142,7 @@ class WorkerPost:
     process: Process
     reject: Callable[[MessageRejectedError], None]
     stop_job: Callable[[str], None]
+    begin: Begin | None = None
 
 
 class EngineWorker(Protocol):
@@ -164,6 +183,25 @@ class EmbeddedServer(Protocol):
     @property
     def url(self) -> str:
         """Its address, as the engine's setting has it."""
+        ...
+
+
+@runtime_checkable
+class KillableServer(EmbeddedServer, Protocol):
+    """A server that can be ended as by a crash, and started again where it was."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs, or is stopped by SIGSTOP."""
+        ...
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None where it does not run."""
+        ...
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
         ...
 
 

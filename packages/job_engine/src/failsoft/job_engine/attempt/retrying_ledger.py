@@ -35,6 +35,10 @@ class RetryingLedger:
         """Take an offered job."""
         return self._with_retries(lambda: self._ledger.claim(ticket))
 
+    def claim_many(self, tickets: Sequence[Ticket]) -> Sequence[Claim]:
+        """Take several offered jobs."""
+        return self._with_retries(lambda: self._ledger.claim_many(tickets))
+
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority before a step."""
         return self._with_retries(lambda: self._ledger.begin(claim, name, seq))

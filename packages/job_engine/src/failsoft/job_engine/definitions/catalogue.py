@@ -10,6 +10,7 @@ from failsoft.job_engine.errors import (
     MissingHandlerError,
     UnknownJobError,
 )
+from failsoft.job_engine.records.job import Claim
 from failsoft.job_engine.validation import did_you_mean
 
 
@@ -67,6 +68,14 @@ class Catalogue:
                 f"{did_you_mean(name, self._jobs)}; "
                 f"name the module that holds it in FAILSOFT_JOBS{none}"
             ) from None
+
+    def of(self, claim: Claim) -> AnyDefinition:
+        """Return the definition by which a claimed job runs.
+
+        Raises:
+            UnknownJobError: If there is none; the message lists the known ones.
+        """
+        return self.get(claim.name).for_payload(claim.payload)
 
     def require_handlers(self, queues: Iterable[str]) -> None:
         """Check that every job of these queues can run here.

@@ -47,6 +47,17 @@ class JobDefinition(JobDeclaration[P, R]):
         )
         return replace(self, handler=handler)
 
+    def for_payload(self, payload: str) -> "JobDefinition[P, R]":
+        """Return the definition as it holds for one job: itself.
+
+        A definition that runs whatever its payload names, as a framework's tasks, returns one with
+        the policies of that. It raises nothing: what is wrong with a payload, the attempt finds.
+
+        Args:
+            payload: The job's payload, as JSON.
+        """
+        return self
+
     @property
     def is_async(self) -> bool:
         """Return whether the handler is an `async def`."""

@@ -73,7 +73,7 @@ def _import(name: str) -> ModuleType:
 def _modules_of(module: ModuleType) -> Iterator[ModuleType]:
     yield module
     known: Mapping[str, ModuleType] = dict(sys.modules)
-    named = {each.__name__ for each in vars(module).values() if isinstance(each, ModuleType)}
+    named = {each.__name__ for each in vars(module).values() if _is_a(ModuleType, each)}
     within = tuple(f"{name}." for name in named)
     with_it = set(_came_with.get(module.__name__, ()))
     for name, each in known.items():
@@ -86,4 +86,9 @@ def _modules_of(module: ModuleType) -> Iterator[ModuleType]:
 def _at_top(module: object) -> Iterator[AnyDefinition]:
     # Some put objects of their own, or None, into `sys.modules`.
     names = vars(module) if isinstance(module, ModuleType) else {}
-    return (value for value in list(names.values()) if isinstance(value, JobDefinition))
+    return (value for value in list(names.values()) if _is_a(JobDefinition, value))
+
+
+def _is_a(kind: type, value: object) -> bool:
+    # Not `isinstance`: an object that loads itself when it is used does so for that.
+    return issubclass(type(value), kind)

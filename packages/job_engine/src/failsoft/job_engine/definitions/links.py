@@ -32,6 +32,8 @@ class AnyLink(Generic[R]):
     result_field: str | None = None
     job_id: str | None = None
     engines: tuple[str, ...] | None = None
+    queue: str | None = None
+    priority: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no job of a chain or a group."""
@@ -56,6 +58,8 @@ class Link(AnyLink[R], Generic[P, R]):
             chain or, in the completion of a group, the `GroupResult`.
         job_id: Its id; made from the chain's where None.
         engines: The engines it may run on, in order; the definition's where None.
+        queue: The name of the declared queue it runs on; the definition's where None.
+        priority: From -100 to 100; the definition's where None.
     """
 
     job: JobDefinition[P, R]

@@ -97,9 +97,10 @@ def read_follow_ups(text: str | None) -> FollowUps | None:
 
 def _starts(before: JobRecord, job_id: str) -> bool:
     follow_ups = read_follow_ups(before.follow_ups)
-    return (
-        follow_ups is not None and follow_ups.then is not None and follow_ups.then.job_id == job_id
-    )
+    if follow_ups is None:
+        return False
+    is_next = follow_ups.then is not None and follow_ups.then.job_id == job_id
+    return is_next or job_id in follow_ups.waiting
 
 
 def _said_of(before: JobRecord | None, group: GroupRecord | None) -> str:

@@ -1,7 +1,7 @@
 """The ledger's clock, which may jump ahead and back: how that is noticed, and what it leaves.
 
 No instant that is made of "now and a span" may lie further ahead than that span; one that does
-was written while the clock was ahead. See docs/clocks.md.
+was written while the clock was ahead. See docs/explain/clocks.md.
 """
 
 from collections.abc import Mapping

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from failsoft.job_engine.errors import OptionInvalidError
+from failsoft.job_engine.policies.limits import LimitUse
 from failsoft.job_engine.ports.job_filter import JobFilter, as_json, checked
 from failsoft.job_engine.records.groups import GroupRecord
 from failsoft.job_engine.records.job import (
@@ -41,9 +42,12 @@ _WITH_NEWS = 2
 MOST_ON_A_PAGE = 200
 #: Up to where matching jobs are counted; above it there are "at least" so many.
 MOST_COUNTED = 10_000
+#: The most dead letters that are grouped by their causes, and so much of an error's first line.
+MOST_GROUPED = 10_000
+MOST_OF_A_LINE = 160
 #: The most jobs of one turn of a bulk, and the time after which a turn takes no further one.
 MOST_IN_A_TURN = 500
-TURN = timedelta(milliseconds=50)
+TURN = timedelta(milliseconds=40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +224,10 @@ class Notice:
 
     Attributes:
         id: Made of its cause, so that it is recorded once.
-        kind: `engine.failed_over`, `engine.failed_back`, `job.hold`, `job.fail`, `job.crash_loop`
-            or `bulk.done`.
+        kind: One of `failsoft.job_engine.policies.notifications.KINDS`.
         detail: What belongs to it, as JSON values.
-        told_at: When it was passed on; None before.
+        told_at: When it was handed to the rules of notifications: dispatched, put into a digest,
+            or passed over where no rule chooses it; None before.
     """
 
     id: str
@@ -379,6 +383,101 @@ class Known:
     engines: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that waits for an event, or for the end of a job that it invoked.
+
+    Attributes:
+        step: The step that waits.
+        since: When it began to.
+        until: When its time is up; None where it waits for as long as it takes.
+        event: The name of the event; None where the ledger does not keep it, and for a job.
+        key: The key that it waits under; None for an event that is sent to this job.
+        child_id: The job whose end it waits for; None for an event.
+    """
+
+    job: JobSummary
+    step: str
+    since: datetime
+    until: datetime | None = None
+    event: str | None = None
+    key: str | None = None
+    child_id: str | None = None
+
+
+def waiting_of(job: JobSummary, step: StepRecord, since: datetime) -> Waiting:
+    """Return what a job waits for, by the note of its step."""
+    note = json.loads(step.result)
+    seconds = note.get("timeout_s")
+    return Waiting(
+        job,
+        step.name,
+        since,
+        None if seconds is None else since + timedelta(seconds=seconds),
+        note.get("event"),
+        note.get("key"),
+        note.get("job"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """A key of limits, and how the jobs stand that share its room.
+
+    Attributes:
+        name: The definition of one of them.
+        use: The limit that one of them has, and how much of the room is taken.
+        waiting: How many of them wait to be offered, whatever for.
+        next_room: When there is room again at the latest; None where there is, or where it comes
+            with the end of a job.
+    """
+
+    name: str
+    use: LimitUse
+    waiting: Count
+    next_room: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Dead letters that failed alike.
+
+    Attributes:
+        name: Their definition.
+        error_type: The type of their errors; `unknown` where none is kept.
+        line: The first line of the errors' text, of 160 characters at most.
+        count: How many they are.
+        first: When the first of them ended.
+        last: When the last did.
+        engines: The engines that they were offered to last.
+        newest: The job that ended last.
+    """
+
+    name: str
+    error_type: str
+    line: str
+    count: int
+    first: datetime
+    last: datetime
+    engines: frozenset[str]
+    newest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """What the newest dead letters failed with.
+
+    Attributes:
+        items: Those of the most jobs first.
+        jobs: How many jobs they are of together.
+        is_least: Whether there are older dead letters that were not looked at.
+    """
+
+    items: Sequence[Cause]
+    jobs: int
+    is_least: bool = False
+
+
 class JobLists(Protocol):
     """What is read of many jobs."""
 
@@ -390,7 +489,7 @@ class JobLists(Protocol):
         Failed jobs alone, and cancelled ones alone, come in the order of their ends, others in that
         in which they were recorded, ties by id; those chosen by the beginning of an id, or by a
         group, in the order of their ids. What stands in no index is looked for among
-        `MOST_LOOKED_THROUGH` rows, and a page says where that has stopped.
+        `MOST_LOOKED_THROUGH` rows at most and for a short time; a page says where that stopped.
 
         Args:
             wanted: See `JobFilter`. A queue or a name that no job has finds nothing.
@@ -422,12 +521,52 @@ class JobLists(Protocol):
         """
         ...
 
+    def causes(self) -> Causes:
+        """Group the dead letters by definition, type of error and first line of its text.
+
+        The newest of them, `MOST_GROUPED` at most, and no more than there is time for.
+        """
+        ...
+
     def known(self) -> Known:
         """Return the names that jobs of the ledger have, each in its order."""
         ...
 
     def groups(self, cursor: str | None = None, limit: int = 50) -> Page[GroupRecord]:
         """Return the groups, the newest first."""
+        ...
+
+    def chains(self, cursor: str | None = None, limit: int = 50) -> Page[JobSummary]:
+        """Return the first jobs of the chains, the newest first.
+
+        A chain is known by its first job, whose id ends with its place: one that was given an id
+        of its own is left out. No index has chains: a page says where the look for them has
+        stopped, as that of `find`.
+        """
+        ...
+
+
+class Standing(Protocol):
+    """What jobs stand still for."""
+
+    def waits(self, cursor: str | None = None, limit: int = 50) -> Page[Waiting]:
+        """Return the jobs that wait for events and for other jobs.
+
+        Those that wait for the same stand together, by their ids.
+
+        Raises:
+            OptionInvalidError: For a cursor or a limit that cannot be one.
+        """
+        ...
+
+    def limit_keys(self, cursor: str | None = None, limit: int = 50) -> Page[KeyUse]:
+        """Return the keys of limits that jobs have which have not ended, in the order of the keys.
+
+        A key that is under a concurrency limit and under a rate is there twice.
+
+        Raises:
+            OptionInvalidError: For a cursor or a limit that cannot be one.
+        """
         ...
 
 
@@ -541,5 +680,5 @@ class BulkActions(Protocol):
         ...
 
 
-class ConsoleLedger(JobLists, JobStories, Activity, BulkActions, Protocol):
+class ConsoleLedger(JobLists, Standing, JobStories, Activity, BulkActions, Protocol):
     """The ledger as a console and an exporter need it."""

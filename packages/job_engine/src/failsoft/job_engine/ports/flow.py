@@ -20,10 +20,16 @@ class FlowLedger(Protocol):
     ) -> tuple[Sequence[JobRecord], bool]:
         """Record the jobs of a chain in one transaction, the first offered if there is a plan.
 
+        Where the first has `waits_for`, it begins behind a job that is in the ledger: it is offered
+        if that one has succeeded, cancelled if that one has ended otherwise, and left to that one's
+        end if it has not ended.
+
         Returns:
             The jobs, and whether they are new; a chain of the same ids is returned as it is.
 
         Raises:
+            JobNotFoundError: If the job to begin behind is not there; nothing was recorded.
+            OptionInvalidError: If too many jobs wait for that one; nothing was recorded.
             DuplicateDispatchError: If some of the ids or keys are taken; nothing was recorded.
         """
         ...

@@ -15,7 +15,7 @@ from failsoft.job_engine.validation import Expect
 LEAST_ID_CHARS = 4
 #: The longest span within which a text of the payload is looked for without a name.
 PAYLOAD_SPAN = timedelta(hours=24)
-#: How many jobs a list looks through at most for what stands in no index.
+#: How many jobs a list looks through at most for what stands in no index; fewer if they take long.
 MOST_LOOKED_THROUGH = 50_000
 #: The longest value of a field, in characters, and how many values it has at most.
 MAX_VALUE_CHARS = 255

@@ -20,9 +20,11 @@ from failsoft.job_engine.ports.hand_over import HandOverLedger
 from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.ports.keys import KeyLedger
 from failsoft.job_engine.ports.measures import Batch, MeasureLedger
+from failsoft.job_engine.ports.notices import NoticeLedger
 from failsoft.job_engine.ports.offered import OfferedLedger
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.ports.routes import RouteLedger
+from failsoft.job_engine.ports.traces import TraceLedger
 from failsoft.job_engine.ports.transactional import TransactionalLedger
 from failsoft.job_engine.ports.waits import WaitLedger
 from failsoft.job_engine.records.error_record import ErrorRecord
@@ -57,6 +59,15 @@ class AttemptLedger(WaitLedger, Protocol):
 
         Raises:
             JobDeferredError: If the limits of the job leave no room (I12); it is `scheduled` then.
+        """
+        ...
+
+    def claim_many(self, tickets: Sequence[Ticket]) -> Sequence[Claim]:
+        """Take several offered jobs in few transactions; return the claims that were made.
+
+        Each has a fence of its own. What is left out is claimed alone, by `claim` with the same
+        ticket: it is void, limited or locked by another transaction, or was claimed before its
+        reply was lost. So are all of them where this raises.
         """
         ...
 
@@ -150,6 +161,11 @@ class ReturnLedger(Protocol):
 
 class OfferLedger(Protocol):
     """The ledger as the dispatcher, the rescuer and the scheduler need it."""
+
+    @property
+    def system(self) -> str:
+        """The kind of its database, as OpenTelemetry names it: `sqlite`, `postgresql`."""
+        ...
 
     def record_job(self, job: NewJob, plan: OfferPlan | None) -> tuple[JobRecord, bool]:
         """Record a job in one commit, already offered if there is a plan (rules 1 and 3).
@@ -365,7 +381,9 @@ class Ledger(
     ScheduleLedger,
     FlowLedger,
     MeasureLedger,
+    TraceLedger,
     ConsoleLedger,
+    NoticeLedger,
     Protocol,
 ):
     """The whole ledger: the only authority over every job."""

@@ -74,6 +74,21 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class TableSize:
+    """How large a table is.
+
+    Attributes:
+        table: Its name without the prefix; `all` for the whole of a SQLite file.
+        rows: How many rows it has, estimated on PostgreSQL; None for `all`.
+        bytes: With its indexes; None where the database does not tell it of a table.
+    """
+
+    table: str
+    rows: int | None
+    bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What an exporter reads besides jobs in their states, workers, pauses and schedules.
 
@@ -81,8 +96,7 @@ class Figures:
         now: The database's clock.
         counts: Every count of every process.
         limited: How many due jobs of each name have no room under their limits.
-        waits: How many jobs wait for an `event` and for another `job`.
-        sizes: How many bytes each table has; that of a SQLite file is `all`.
+        waits: How many jobs wait for an `event`, for another `job`, or `sleep`.
     """
 
     now: datetime
@@ -91,7 +105,6 @@ class Figures:
     failed: Sequence[Failed]
     limited: Mapping[str, int]
     waits: Mapping[str, int]
-    sizes: Mapping[str, int]
 
 
 class MeasureLedger(Protocol):
@@ -103,4 +116,8 @@ class MeasureLedger(Protocol):
 
     def figures(self) -> Figures:
         """Return what an exporter reads, in one transaction."""
+        ...
+
+    def sizes(self) -> Sequence[TableSize]:
+        """Return how large the tables are; on a large SQLite file it takes seconds."""
         ...

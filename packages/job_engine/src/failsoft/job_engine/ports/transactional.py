@@ -1,10 +1,31 @@
 """The part of the ledger's contract that is about a caller's own transaction; see `ports`."""
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Protocol
 
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowedConnection:
+    """A driver's own connection, in a transaction that its program has begun and will end.
+
+    For programs that have no SQLAlchemy, as one of Django's: `session=BorrowedConnection(...)`.
+
+    Attributes:
+        driver: The connection: a `psycopg.Connection` or a `sqlite3.Connection`.
+        after_commit: Calls what it is given once, after the transaction has committed; it need not
+            after a rollback.
+        info: What the ledger has found out about the connection; give the same one with every
+            loan of it, and a new one with every other connection.
+    """
+
+    driver: Any
+    _: KW_ONLY
+    after_commit: Callable[[Callable[[], None]], object]
+    info: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 class CallersTransaction(Protocol):
@@ -28,6 +49,8 @@ class TransactionalLedger(Protocol):
 
     def within(self, session: object) -> CallersTransaction:
         """Work in the transaction of a session or a connection of the caller's.
+
+        A driver's connection is lent as a `BorrowedConnection`.
 
         Raises:
             OptionInvalidError: If it is none that this ledger can use, or is on another database.

@@ -3,6 +3,7 @@
 import traceback
 from dataclasses import dataclass
 
+from failsoft.job_engine.error_codes import CODES
 from failsoft.job_engine.values.redaction import redacted
 
 #: A recorded traceback keeps its end, which is where the error is.
@@ -23,6 +24,11 @@ class ErrorRecord:
     type: str
     message: str
     traceback: str = ""
+
+    @property
+    def code(self) -> str | None:
+        """Its code, as `FS-014`, where it is an error of Failsoft's own."""
+        return CODES.get(self.type)
 
     @classmethod
     def of(cls, error: BaseException) -> "ErrorRecord":

@@ -6,11 +6,12 @@ transaction that ends it, and may know none of the definitions.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from pydantic import TypeAdapter
 
+from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.policies.limits import Concurrency, RateLimit, limits_of
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.failure import JobFailure
@@ -20,6 +21,8 @@ from failsoft.job_engine.values.canonical import digest
 
 #: The idempotency key of a hook's job begins with this, and ends with the id of what failed.
 FAILURE_PREFIX = "on_failure:"
+#: How many jobs may be dispatched to begin after one that was recorded before them.
+MAX_WAITING = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,13 @@ class FollowUps:
         on_failure: What a failure dispatches.
         then: What a success starts, and any other end cancels.
         group: The group that counts the end.
+        waiting: The ids of the jobs that were dispatched to begin after it: the same for each.
     """
 
     on_failure: OnFailureJob | None = None
     then: NextJob | None = None
     group: str | None = None
+    waiting: tuple[str, ...] = ()
 
     @property
     def text(self) -> str | None:
@@ -76,6 +81,21 @@ def _adapter() -> TypeAdapter[FollowUps]:
 def follow_ups_from(text: str) -> FollowUps:
     """Read what the ledger keeps."""
     return _adapter().validate_json(text)
+
+
+def with_waiting(text: str | None, job_id: str) -> str | None:
+    """Return what the end of a job sets off, with one more job that waits for it.
+
+    Raises:
+        OptionInvalidError: Too many do already.
+    """
+    before = FollowUps() if text is None else follow_ups_from(text)
+    if len(before.waiting) >= MAX_WAITING:
+        raise OptionInvalidError(
+            f"expected at most {MAX_WAITING} jobs that are dispatched to begin after another one, "
+            "got one more; dispatch a group whose completion dispatches the others"
+        )
+    return replace(before, waiting=(*before.waiting, job_id)).text
 
 
 def counts_in(text: str | None, group_id: str) -> bool:
@@ -109,6 +129,7 @@ def failure_job(hook: OnFailureJob, failed: JobRecord) -> NewJob:
         version=hook.version,
         follow_ups=FollowUps(on_failure=hook.on_failure).text,
         limits=limits_of(hook.name, failure, hook.concurrency, hook.rate_limit),
+        trace_context=failed.trace_context,
     )
 
 

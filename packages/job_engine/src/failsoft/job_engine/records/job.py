@@ -78,6 +78,7 @@ class JobRecord:
     idempotency_root: str | None = None
     version: int = 1
     parent_id: str | None = None
+    trace_context: str | None = None
     is_pruned: bool = False
 
     @property
@@ -102,6 +103,7 @@ class Claim:
         lease: How long the authority lasts without renewal.
         depth: How many jobs invoked one another until it came to this one.
         is_limited: Whether the end of the attempt may leave room for another job.
+        trace_context: The trace that the job belongs to, as `trace_context.kept` has it.
         age: How long ago the job was recorded when it was claimed; None where not known.
         waited: How long it was due then; None where not known, and for another attempt.
     """
@@ -123,6 +125,7 @@ class Claim:
     idempotency_root: str | None = None
     version: int = 1
     is_limited: bool = False
+    trace_context: str | None = None
     # No part of the authority: a claim that is read again is the same one.
     age: timedelta | None = field(default=None, compare=False)
     waited: timedelta | None = field(default=None, compare=False)
@@ -233,6 +236,7 @@ class AttemptRecord:
     Attributes:
         outcome: The name of the transition that ended it; None while it runs.
         error: What it raised, or what befell it; None if it ended without an error.
+        trace_context: Its trace, as `trace_context.kept` has it; None if it is not traced.
     """
 
     epoch: int
@@ -243,6 +247,7 @@ class AttemptRecord:
     ended_at: datetime | None
     outcome: str | None
     error: ErrorRecord | None = None
+    trace_context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

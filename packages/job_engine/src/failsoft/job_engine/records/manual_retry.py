@@ -15,6 +15,7 @@ from failsoft.job_engine.policies.limits import Limits
 from failsoft.job_engine.policies.uniqueness import UniqueKey, UniqueScope
 from failsoft.job_engine.records.job import JobRecord, StepKind, StepRecord
 from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.records.trace_context import back_to
 from failsoft.job_engine.validation import Expect, check_said
 
 #: How many dead letters one request means at most.
@@ -145,6 +146,10 @@ class ManualRetry:
         """
         kept = json.loads(retried.follow_ups or "{}").get("on_failure")
         return None if kept is None else json.dumps({"on_failure": kept})
+
+    def trace_context(self, retried: JobRecord) -> str | None:
+        """Return what the new job keeps of the old one's trace: its own one links back to it."""
+        return back_to(retried.trace_context)
 
     def detail(self, taken_over: list[str]) -> dict[str, object]:
         """Return what the first event of the new job keeps."""

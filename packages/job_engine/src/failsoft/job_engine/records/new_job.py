@@ -16,6 +16,7 @@ class NewJob:
         payload_sha: Its `digest`; shows whether a repeated key means the same work.
         key_for: How long its idempotency key or, where it has none, its id is remembered from now
             on, whatever becomes of the job; None for an id that no caller has before.
+        trace_context: The trace that it belongs to, as `trace_context.kept` has it.
         delay: How long it waits from now on the database's clock; None offers it at once.
         run_at: The moment it waits for; None offers it at once.
         expires_at: The moment by which it must have begun, or is cancelled.
@@ -48,6 +49,7 @@ class NewJob:
     follow_ups: str | None = None
     waits_for: str | None = None
     key_for: timedelta | None = None
+    trace_context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

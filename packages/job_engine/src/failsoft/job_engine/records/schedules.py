@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from failsoft.job_engine.records.new_job import NewJob
 
@@ -41,6 +41,7 @@ class ScheduleRecord:
         next_at: Its next tick; it may have passed.
         last_at: The tick that was fired last, and `last_job_id` the job.
         skipped_at: The tick left out last, or the first of several; `skip_reason` says why.
+        skips: How many were left out in a row.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ScheduleRecord:
     last_job_id: str | None = None
     skipped_at: datetime | None = None
     skip_reason: str | None = None
+    skips: int = 0
 
     @property
     def is_orphaned(self) -> bool:
@@ -92,6 +94,16 @@ class Tick:
     job: NewJob | None
     unless_running: bool = False
     reason: str = ""
+
+
+def skipped(seen: ScheduleRecord, tick: Tick, reason: str) -> dict[str, Any]:
+    """Return what of a schedule a tick changes that is left out."""
+    return {"skipped_at": tick.at, "skip_reason": reason, "skips": seen.skips + 1}
+
+
+def skip_notice(seen: ScheduleRecord, tick: Tick) -> str:
+    """Return the id of the notice that a tick is one of several in a row that were left out."""
+    return f"schedule.skip:{seen.name}:{tick.at.isoformat()}"
 
 
 class TickOutcome(StrEnum):

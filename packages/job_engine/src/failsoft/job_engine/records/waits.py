@@ -27,11 +27,15 @@ class Wait:
         topic: What it is addressed to, as the ledger's index has it.
         timeout: How long it waits at most, from when it began; None waits for ever.
         child_id: The job whose end it waits for; None for an event.
+        event: The name of the event, for people; None for a job.
+        key: The key that the event is sent under; None where it is sent to the job itself.
     """
 
     topic: str
     timeout: timedelta | None = None
     child_id: str | None = None
+    event: str | None = None
+    key: str | None = None
 
     @property
     def pause(self) -> timedelta:

@@ -18,9 +18,10 @@ from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim
 from failsoft.job_engine.steps.async_driver import AsyncDriver
 from failsoft.job_engine.steps.base import ContextBase
-from failsoft.job_engine.steps.journal import refuse
+from failsoft.job_engine.steps.journal import CountStep, count_nothing, refuse
 from failsoft.job_engine.steps.parallel import AT_ONCE, Branch, End
 from failsoft.job_engine.steps.runner import StepPolicy
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -44,8 +45,10 @@ class AsyncBranches(ContextBase):
         clock: Clock,
         *,
         limits: AttemptLimits = UNLIMITED,
+        count: CountStep = count_nothing,
+        trace: AttemptSpan = UNTRACED,
     ) -> None:
-        super().__init__(claim, ledger, lease, clock, limits=limits)
+        super().__init__(claim, ledger, lease, clock, limits=limits, count=count, trace=trace)
         self._on_loop = AsyncDriver(self._journal, lease, limits.give_up)
         self._under_way: str | None = None
 

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count, islice
+from itertools import count as counting
+from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -26,12 +27,13 @@ from failsoft.job_engine.steps.checks import (
     check_step,
 )
 from failsoft.job_engine.steps.driver import Driver
-from failsoft.job_engine.steps.journal import Journal, refuse
+from failsoft.job_engine.steps.journal import CountStep, Journal, count_nothing, refuse
 from failsoft.job_engine.steps.parallel import Branch, End, raise_first
 from failsoft.job_engine.steps.progress import ProgressNote
 from failsoft.job_engine.steps.runner import JobCode, Protocol, StepPolicy, StepRunner
 from failsoft.job_engine.steps.tx import tx_timeout
 from failsoft.job_engine.steps.waits import WaitSteps
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan
 from failsoft.job_engine.values.annotations import is_async
 from failsoft.job_engine.values.codec import Result, result_of
 
@@ -73,6 +75,8 @@ class ContextBase:
         clock: Clock,
         *,
         limits: AttemptLimits = UNLIMITED,
+        count: CountStep = count_nothing,
+        trace: AttemptSpan = UNTRACED,
     ) -> None:
         self.job_id: str = claim.job_id
         self.attempt: int = claim.attempt
@@ -86,7 +90,7 @@ class ContextBase:
         self._lease = lease
         self._clock = clock
         self._limits = limits
-        self._journal = Journal(claim, ledger, lease, clock)
+        self._journal = Journal(claim, ledger, lease, clock, count=count, trace=trace)
         self._runner = StepRunner(self._journal, lease, clock)
         self._in_this_thread = Driver(self._journal, lease, limits.give_up)
         self._wait_steps = WaitSteps(self._journal)
@@ -139,7 +143,9 @@ class ContextBase:
         return self._leave(found, result)
 
     def _run_branch(self, branch: Branch[Any]) -> Protocol[StepRecord]:
-        value = yield from self._runner.run(branch.name, branch.work, branch.policy)
+        value = yield from self._runner.run(
+            branch.name, branch.work, branch.policy, StepKind.BRANCH
+        )
         keep = partial(self._keep, branch.name, StepKind.BRANCH, branch.result, value)
         kept: StepRecord = yield keep
         return kept
@@ -230,6 +236,7 @@ class ContextBase:
     def _fall_asleep(self, name: str, span: timedelta, moment: datetime | None) -> None:
         check_sleep(name, span, moment)
         if self._journal.begin(name, {StepKind.SLEEP}) is None:
+            self._journal.count(StepKind.SLEEP, "run")
             note = json.dumps(f"until {moment.isoformat()}" if moment else f"for {span}")
             raise Suspended(self._journal.step(name, StepKind.SLEEP, note), span, moment)
         # A recorded sleep is over: the ledger wakes no job before the time (rule 12).
@@ -246,7 +253,7 @@ def batches_of(name: str, items: Iterable[T], size: int) -> Iterator[tuple[str, 
     """Go through batches, each with the name of its step."""
     check_batches(name, items, size)
     rest = iter(items)
-    for number in count(1):
+    for number in counting(1):
         if not (batch := list(islice(rest, size))):
             return
         yield f"{name} {number}", batch

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from failsoft.job_engine.attempt.interrupts import HoldRequested
 from failsoft.job_engine.attempt.lease import Lease
@@ -13,6 +13,7 @@ from failsoft.job_engine.errors import NonDeterministicJobError, StepError
 from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
 from failsoft.job_engine.records.waits import Wait
+from failsoft.job_engine.tracing import UNTRACED, AttemptSpan
 from failsoft.job_engine.validation import Expect
 
 #: A process that stood still this long between the ledger's answer and the step's first
@@ -21,6 +22,12 @@ STALE_ANSWER_SECONDS = 1.0
 
 #: The most steps of a job; what needs more goes through them in larger batches.
 MAX_STEPS = 10_000
+
+#: What became of a step: its result was recorded, or was there; a try raised and another follows,
+#: or took longer than its timeout.
+StepOutcome = Literal["run", "reused", "retried", "timed_out"]
+#: Counts what became of a step of a kind.
+CountStep = Callable[[StepKind, StepOutcome], object]
 
 _NAME = re.compile(
     r"[^\s\0-\x1f\ud800-\udfff](?:[^\0-\x1f\ud800-\udfff]{0,126}[^\s\0-\x1f\ud800-\udfff])?"
@@ -33,13 +40,34 @@ def refusal(message: str) -> HoldRequested:
 
 
 _EXPECT = Expect(refusal)
+#: What says that a step was begun, and has no result.
+_BEGUN = frozenset({StepKind.INTENT, StepKind.WAIT})
+
+
+def count_nothing(kind: StepKind, outcome: StepOutcome) -> None:
+    """Count no step."""
 
 
 class Journal:
-    """The steps of the job's code, and those that the ledger has recorded; they must not differ."""
+    """The steps of the job's code, and those that the ledger has recorded; they must not differ.
 
-    def __init__(self, claim: Claim, ledger: AttemptLedger, lease: Lease, clock: Clock) -> None:
+    Attributes:
+        count: Called with what became of each step.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        ledger: AttemptLedger,
+        lease: Lease,
+        clock: Clock,
+        *,
+        count: CountStep = count_nothing,
+        trace: AttemptSpan = UNTRACED,
+    ) -> None:
+        self.count: CountStep = count
         self._claim = claim
+        self._trace = trace
         self._ledger = ledger
         self._lease = lease
         self._clock = clock
@@ -88,6 +116,9 @@ class Journal:
         found = self._in_its_place(name, self.confirm(name))
         if found is not None and found.kind not in kinds:
             _mismatch(f"{' or '.join(sorted(kinds))} {name!r}", f"{found.kind} {found.name!r}")
+        if found is not None and found.kind not in _BEGUN:
+            self.count(found.kind, "reused")
+            self._trace.reused(found)
         return found
 
     def confirm(self, name: str) -> Sequence[StepRecord]:
@@ -115,16 +146,25 @@ class Journal:
         step = self.step(name, kind, result)
         self._ledger.record(self._claim, step)
         self._answered_at[name] = self._clock.steady()
+        if kind not in _BEGUN:
+            self.count(kind, "run")
+            self._trace.recorded(step)
         return step
 
     def record_in(self, name: str, work: Callable[[Any], str]) -> StepRecord:
         """Do a step's work in the ledger's transaction that records it (rule 11)."""
         step = self.step(name, StepKind.RUN, "null")
-        return self._ledger.record_in(self._claim, step, work)
+        recorded = self._ledger.record_in(self._claim, step, work)
+        self.count(StepKind.RUN, "run")
+        self._trace.recorded(recorded)
+        return recorded
 
     def receive(self, step: StepRecord, wait: Wait) -> StepRecord | None:
         """Record what a step waits for, if it is there."""
-        return self._ledger.receive(self._claim, step, wait)
+        received = self._ledger.receive(self._claim, step, wait)
+        if received is not None:
+            self.count(received.kind, "run")
+        return received
 
     def leave(self, name: str) -> None:
         """Put a step behind the attempt."""
@@ -140,7 +180,8 @@ class Journal:
         self._elapsed.pop(name, None)
         self._begun[name] = self._clock.steady()
         try:
-            yield
+            with self._trace.step(name):
+                yield
         finally:
             self._elapsed[name] = self._clock.steady() - self._begun[name]
             self._open.remove(name)

@@ -15,6 +15,7 @@ from failsoft.job_engine.attempt.interrupts import Interrupt
 from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.attempt.time_limit import End
 from failsoft.job_engine.clock import Clock
+from failsoft.job_engine.errors import StepTimeoutError
 from failsoft.job_engine.policies.retry import RetryPolicy
 from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.steps.journal import Journal
@@ -80,19 +81,28 @@ class StepRunner:
         self._lease = lease
         self._clock = clock
 
-    def run(self, step: str, work: Callable[[], Any], policy: StepPolicy) -> Protocol[Any]:
+    def run(
+        self,
+        step: str,
+        work: Callable[[], Any],
+        policy: StepPolicy,
+        kind: StepKind = StepKind.RUN,
+    ) -> Protocol[Any]:
         """Call it, and again while the policy says so."""
-        return self.retried(step, JobCode(step, work, policy.timeout), policy)
+        return self.retried(step, JobCode(step, work, policy.timeout), policy, kind)
 
-    def retried(self, step: str, effect: Effect, policy: StepPolicy) -> Protocol[Any]:
+    def retried(
+        self, step: str, effect: Effect, policy: StepPolicy, kind: StepKind = StepKind.RUN
+    ) -> Protocol[Any]:
         """Have an effect, and again after an error while the policy says so."""
         for failures in count(1):
             try:
-                return (yield effect)
+                return (yield from self._timed(kind, effect))
             except Exception as error:
                 pause = policy.retry.delay(failures, error) if policy.retry else None
                 if pause is None:
                     raise
+            self._journal.count(kind, "retried")
             yield from self._wait(pause)
             yield partial(self._journal.confirm, step)
         raise AssertionError("a count has no end")
@@ -121,14 +131,23 @@ class StepRunner:
                 return known
 
         if verify is not None:
-            return (yield JobCode(step, work, policy.timeout))
+            call = JobCode(step, work, policy.timeout)
+            return (yield from self._timed(StepKind.ONCE, call))
         try:
-            return (yield JobCode(step, work, policy.timeout, in_doubt=True))
+            call = JobCode(step, work, policy.timeout, in_doubt=True)
+            return (yield from self._timed(StepKind.ONCE, call))
         except Interrupt:
             raise
         except BaseException as error:
             # Whatever it raised, it may have taken effect before.
             raise error_in_doubt(step, error) from error
+
+    def _timed(self, kind: StepKind, effect: Effect) -> Protocol[Any]:
+        try:
+            return (yield effect)
+        except StepTimeoutError:
+            self._journal.count(kind, "timed_out")
+            raise
 
     def _wait(self, pause: timedelta) -> Protocol[None]:
         ends_at = self._clock.steady() + pause.total_seconds()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -60,7 +61,7 @@ class WaitSteps:
             expect.span("a timeout", timeout)
         job_id = self._journal.claim.job_id
         topic = event_topic(event, job_id=job_id) if key is None else event_topic(event, key=key)
-        return self._meet(name, Wait(topic, timeout), None)
+        return self._meet(name, Wait(topic, timeout, event=event, key=key), None)
 
     def job(self, name: str, definition: Any, payload: BaseModel) -> dict[str, Any]:
         """Return how the job ended that the step invokes.
@@ -76,6 +77,7 @@ class WaitSteps:
             )
         # A job that goes on with another's work goes on with the job that one invoked.
         child = child_job(f"{claim.idempotency_root or claim.job_id}:{name}", definition, payload)
+        child = replace(child, trace_context=claim.trace_context)
         return self._meet(name, Wait(end_topic(child.id), None, child.id), child)
 
     def _meet(self, name: str, wait: Wait, child: NewJob | None) -> dict[str, Any]:
@@ -159,4 +161,6 @@ def result_of_child(answer: dict[str, Any], result: Result[Any]) -> Any:
 
 def _note(wait: Wait) -> str:
     seconds = None if wait.timeout is None else wait.timeout.total_seconds()
-    return json.dumps({"timeout_s": seconds, "job": wait.child_id})
+    # The topic is a hash: what it is of is kept for people.
+    named = {"event": wait.event, "key": wait.key} if wait.event is not None else {}
+    return json.dumps({"timeout_s": seconds, "job": wait.child_id, **named})

@@ -72,6 +72,14 @@ class Webhook(BaseModel):
     headers: dict[str, str] = Field(default={}, max_length=32)
     secret_name: str | None = None
 
+    @property
+    def content(self) -> JsonValue:
+        """Return what is sent, as JSON."""
+        event: dict[str, JsonValue] = {"type": self.type}
+        if self.occurred_at is not None:
+            event["timestamp"] = self.occurred_at.isoformat()
+        return event | {"data": self.data}
+
     @field_validator("url")
     @classmethod
     def _refuse_credentials(cls, url: HttpUrl) -> HttpUrl:
@@ -190,8 +198,5 @@ class DeliverWebhook:
 
 
 def _body(webhook: Webhook) -> bytes:
-    event: dict[str, JsonValue] = {"type": webhook.type}
-    if webhook.occurred_at is not None:
-        event["timestamp"] = webhook.occurred_at.isoformat()
-    event["data"] = webhook.data
-    return json.dumps(event, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    content = webhook.content
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

@@ -49,6 +49,13 @@ class LedgerPruner(Protocol):
         """
         ...
 
+    def note_pruning(self, name: str, count: int) -> None:
+        """Record a notice that so many dead letters of a definition are about to be deleted.
+
+        Once an hour for each definition.
+        """
+        ...
+
     def prune_groups(self, limit: int) -> int:
         """Delete at most `limit` groups that are over and of which no job is left.
 
@@ -135,8 +142,8 @@ prune_ledger: JobDefinition[Pruning, PruneReport] = declare_job(
 class PruneLedger:
     """The handler of `prune_ledger`.
 
-    Dead letters never go unseen: before any is deleted a warning says how many, and no more
-    than those are deleted.
+    Dead letters never go unseen: before any is deleted a warning and a notice say how many, and no
+    more than those are deleted.
     """
 
     def __init__(
@@ -237,6 +244,7 @@ def prune(
         return None
     if state is JobState.FAILED:
         warn(count)
+        pruner.note_pruning(definition.name, count)
     retention = _retention(definition, state)
     delete = partial(pruner.prune, definition.name, state, retention)
     total = 0
