@@ -1,20 +1,26 @@
-"""The list of metrics in the docs, and the page of an exporter."""
+"""The page of an exporter."""
 
+import asyncio
 import re
 import threading
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
 
+from failsoft.job_engine.errors import ConfigurationError
+from failsoft.job_engine.ports.measures import Batch, Series
 from failsoft.job_engine.records.states import JobState
-from failsoft.telemetry import Exporter, metrics_wsgi
+from failsoft.telemetry import Exporter, metrics_asgi, metrics_wsgi
 from failsoft.telemetry.catalogue import METRICS
 from failsoft.telemetry.job_names import OTHER, JobNames
 from failsoft.testing import FrozenClock, MemoryLedger
-from failsoft.testing.ledger_suite.fixtures import ended, new_job, plan
-from tests.metrics import page
+from failsoft.testing.ledger_suite.fixtures import CONCLUSIONS, ended, new_job, plan, started
 from tests.metrics.exposition import figures, value
 from tests.metrics.test_alerts import promtool
+from tests.servers.processes import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -32,14 +38,25 @@ def exporter(ledger: MemoryLedger, clock: FrozenClock) -> Exporter:
     return Exporter(ledger, database="memory", clock=clock)
 
 
+def asked(
+    exporter: Exporter, method: str, headers: Mapping[str, str] | None = None
+) -> httpx.Response:
+    """Return what the ASGI application answers."""
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(metrics_asgi(exporter))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return await client.request(method, "/any/path", headers=headers)
+
+    return asyncio.run(ask())
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
+
+
 def shown(exporter: Exporter, name: str, **labels: str) -> float:
     return value(figures(exporter.page().body.decode()), name, **labels)
-
-
-def test_the_list_in_the_docs_is_current() -> None:
-    text = page.PAGE.read_text()
-
-    assert page.with_table(text) == text, "run python -m tests.metrics.page"
 
 
 def test_prometheus_takes_the_page_as_it_is(exporter: Exporter, ledger: MemoryLedger) -> None:
@@ -118,6 +135,71 @@ def test_names_with_quotes_and_newlines_are_escaped(
     ledger.record_job(new_job(queue=name), plan())
 
     assert shown(exporter, "failsoft_jobs", queue=name, state="offered") == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("GET", 200), ("HEAD", 200), ("POST", 405), ("DELETE", 405)]
+)
+def test_asgi_answers_get_and_head_and_refuses_the_rest(
+    exporter: Exporter, method: str, status: int
+) -> None:
+    answer = asked(exporter, method)
+
+    assert answer.status_code == status
+    assert (b"failsoft_scrape_ok 1.0" in answer.content) is (method == "GET")
+    assert answer.headers.get("allow") == ("GET, HEAD" if status == 405 else None)
+    assert int(answer.headers["content-length"]) > 0 or status == 405
+
+
+def test_asgi_answers_with_openmetrics_when_asked(exporter: Exporter) -> None:
+    answer = asked(exporter, "GET", {"Accept": "application/openmetrics-text; version=1.0.0"})
+
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.content.endswith(b"# EOF\n")
+
+
+def test_asgi_refuses_what_is_no_http_request(exporter: Exporter) -> None:
+    async def never(*given: object) -> Any:
+        raise AssertionError(given)
+
+    with pytest.raises(ConfigurationError, match="expected an HTTP request, got 'websocket'"):
+        asyncio.run(_awaited(metrics_asgi(exporter)({"type": "websocket"}, never, never)))
+
+
+def test_rows_are_shown_and_counted_again_after_five_minutes(
+    exporter: Exporter, ledger: MemoryLedger, clock: FrozenClock
+) -> None:
+    def rows() -> float:
+        return shown(exporter, "failsoft_ledger_rows", table="jobs")
+
+    ended(ledger, JobState.SUCCEEDED)
+    wait_until(lambda: rows() == 1, PATIENCE, "they are counted")
+    ended(ledger, JobState.SUCCEEDED)
+    clock.advance(timedelta(minutes=4))
+    assert rows() == 1
+    clock.advance(timedelta(minutes=2))
+    wait_until(lambda: rows() == 1 + 1, PATIENCE, "they are counted again")
+
+
+def test_steps_and_sleeps_are_shown(exporter: Exporter, ledger: MemoryLedger) -> None:
+    ledger.conclude(started(ledger), CONCLUSIONS[5])
+    series = Series("steps", "send_welcome", labels="run/timed_out")
+    ledger.add_measures(Batch("b1", "", {series: 3}))
+
+    assert shown(exporter, "failsoft_waits", kind="sleep") == 1
+    assert shown(exporter, "failsoft_waits", kind="event") == 0
+    labels = {"job": "send_welcome", "kind": "run", "outcome": "timed_out"}
+    assert shown(exporter, "failsoft_steps_total", **labels) == 3
+
+
+def test_no_label_is_of_one_job(exporter: Exporter) -> None:
+    labels = {label for metric in METRICS.values() for label in metric.labels}
+
+    assert labels <= {
+        *("queue", "engine", "state", "job", "outcome", "disposition", "stage", "kind", "name"),
+        *("from_engine", "to_engine", "reason", "direction", "cause", "table"),
+        *("version", "python", "ledger"),
+    }
 
 
 def test_wsgi_answers_get_and_head_and_refuses_the_rest(exporter: Exporter) -> None:

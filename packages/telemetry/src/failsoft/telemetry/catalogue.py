@@ -90,6 +90,10 @@ _ALL = (
         *("From a dispatch to the job's end, with all its attempts.", "workers"),
     ),
     Metric(
+        *("steps", _COUNTER, ("job", "kind", "outcome")),
+        *("Steps: run, reused, retried, or timed out.", "workers"),
+    ),
+    Metric(
         *("handovers", _COUNTER, ("from_engine", "to_engine", "reason")),
         *("Jobs that went from one engine to another.", "dispatching processes and maintenance"),
     ),
@@ -167,7 +171,7 @@ _ALL = (
     ),
     Metric(
         *("waits", _GAUGE, ("kind",)),
-        *("Jobs that wait for an event, or for the end of a job they invoked.", "jobs"),
+        *("Jobs that wait for an event, for the end of a job they invoked, or that sleep.", "jobs"),
     ),
     Metric(
         *("notices", _COUNTER, ("kind",)),
@@ -176,6 +180,10 @@ _ALL = (
     Metric(
         *("ledger_bytes", _GAUGE, ("table",)),
         *("Size of a table with its indexes; of a SQLite file, `all`.", "the database's catalogue"),
+    ),
+    Metric(
+        *("ledger_rows", _GAUGE, ("table",)),
+        *("Rows of a table; an estimate on PostgreSQL.", "the database's catalogue"),
     ),
     Metric(
         *("scrape_seconds", _GAUGE, ()),

@@ -23,6 +23,8 @@ CACHED_SECONDS = 5.0
 PATIENCE_SECONDS = 2.0
 #: How old what probes found may be, in seconds.
 PROBE_SECONDS = 15.0
+#: How old the sizes of the tables may be, in seconds.
+SIZES_SECONDS = 300.0
 
 logger: logging.Logger = logging.getLogger("failsoft.telemetry")
 
@@ -68,6 +70,7 @@ class Exporter:
         self._clock = clock or SystemClock()
         self._names = JobNames()
         self._looks = _Looks(lambda: read(ledger), self._clock, CACHED_SECONDS)
+        self._sizes = _Looks(ledger.sizes, self._clock, SIZES_SECONDS)
         self._probes = None if probe is None else _Looks(probe, self._clock, PROBE_SECONDS)
         self._making = threading.Lock()
 
@@ -86,9 +89,10 @@ class Exporter:
         reading = self._looks.result(PATIENCE_SECONDS)
         # What they found last: an engine that hangs delays no scrape.
         probed = None if self._probes is None else self._probes.result(0.0).found or ()
+        sizes = self._sizes.result(0.0).found or ()
         if reading.found is not None:
             with self._making:
-                yield from families(reading.found, self._names, probed)
+                yield from families(reading.found, self._names, probed=probed, sizes=sizes)
         yield gauge("scrape_seconds", {(): reading.took})
         yield gauge("scrape_ok", {(): float(reading.is_fresh)})
         labels = (version("failsoft-telemetry"), platform.python_version(), self._database)

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import (
 
 from failsoft.job_engine.measuring import BOUNDS
 from failsoft.job_engine.ports.console import Tally
-from failsoft.job_engine.ports.measures import NOTICES, SUM, Series
+from failsoft.job_engine.ports.measures import NOTICES, SUM, Series, TableSize
 from failsoft.job_engine.records.states import JobState
 from failsoft.telemetry.catalogue import METRICS, OUTCOMES, PREFIX, Kind
 from failsoft.telemetry.job_names import JobNames
@@ -29,7 +29,11 @@ _MICROSECONDS = 1_000_000
 
 
 def families(
-    reading: Reading, names: JobNames, probed: Sequence[Probed] | None = None
+    reading: Reading,
+    names: JobNames,
+    *,
+    probed: Sequence[Probed] | None = None,
+    sizes: Sequence[TableSize] = (),
 ) -> Iterator[Metric]:
     """Return every metric that comes from a look at the ledger, in the order of the catalogue.
 
@@ -37,9 +41,11 @@ def families(
         reading: The look.
         names: What job names are shown as.
         probed: What probes found; None where there are none.
+        sizes: How large the tables were found; empty for not yet.
     """
     names.meet(_names_of(reading))
     gauges = _of_jobs(reading) | _of_processes(reading) | _of_people(reading, names)
+    gauges |= _of_tables(sizes)
     gauges |= {} if probed is None else _of_probes(probed)
     counters = _counters(reading, names)
     observed = _histograms(reading.figures.counts, names)
@@ -171,14 +177,20 @@ def _of_people(reading: Reading, names: JobNames) -> dict[str, Values]:
     return {
         "dead_letters": failed,
         "limit_waiting_jobs": limited,
-        "waits": {(kind,): figures.waits.get(kind, 0) for kind in ("event", "job")},
-        "ledger_bytes": {(table,): size for table, size in figures.sizes.items()},
+        "waits": {(kind,): figures.waits.get(kind, 0) for kind in ("event", "job", "sleep")},
         "paused": dict.fromkeys(since, 1),
         "paused_since_seconds": since,
         "schedule_next_seconds": {key: max(0.0, left) for key, left in ahead.items()},
         "schedule_late_seconds": {
             key: 0.0 if key in paused else max(0.0, -left) for key, left in ahead.items()
         },
+    }
+
+
+def _of_tables(sizes: Sequence[TableSize]) -> dict[str, Values]:
+    return {
+        "ledger_bytes": {(each.table,): each.bytes for each in sizes if each.bytes is not None},
+        "ledger_rows": {(each.table,): each.rows for each in sizes if each.rows is not None},
     }
 
 
@@ -246,6 +258,7 @@ _COUNTERS = {
     "messages_refused": "messages_refused",
     "messages_rejected": "messages_rejected",
     "retries": "retries",
+    "steps": "steps",
     "schedule_skips": "schedule_skips",
 }
 _HISTOGRAMS = {

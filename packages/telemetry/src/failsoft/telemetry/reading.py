@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from failsoft.job_engine.ports.console import OpenBreaker, Tally
-from failsoft.job_engine.ports.measures import Figures
+from failsoft.job_engine.ports.measures import Figures, TableSize
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.records.schedules import ScheduleRecord
@@ -23,6 +23,10 @@ class ExporterLedger(Protocol):
 
     def figures(self) -> Figures:
         """Return the counters, and what is kept and waits."""
+        ...
+
+    def sizes(self) -> Sequence[TableSize]:
+        """Return how large the tables are."""
         ...
 
     def tally(self) -> Sequence[Tally]:
