@@ -80,7 +80,7 @@ def _arguments(site: EngineSite[CelerySettings]) -> Iterator[Finding]:
     if found is None:
         yield fine(check, f"{queue} is there; this user may declare none")
     elif found:
-        remedy = "works; what each argument does to messages stands in docs/rabbitmq.md"
+        remedy = "works; what each argument does to messages stands in docs/how-to/rabbitmq.md"
         yield warning(check, f"{queue} has other arguments: {found}", remedy)
     else:
         yield fine(check, f"{queue} is as Failsoft declares it")

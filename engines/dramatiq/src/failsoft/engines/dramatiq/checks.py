@@ -64,7 +64,7 @@ class _RabbitmqChecks:
         if found is None:
             return fine(check, f"{queue} is there; this user may declare none")
         if found:
-            remedy = "works; what each argument does to messages stands in docs/rabbitmq.md"
+            remedy = "works; what each argument does to messages stands in docs/how-to/rabbitmq.md"
             return warning(check, f"{queue} has other arguments: {found}", remedy)
         return fine(check, f"{queue} is as Failsoft declares it")
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -98,23 +99,27 @@ class KafkaWorker:
             self._slots.release()
         if not records:
             self._look()
+        good = [record for record in records if record.error() is None]
+        if good:
+            self._link.answered()
+            self._fill(good)
         for record in records:
             error = record.error()
-            if error is None:
-                self._link.answered()
-                self._fill(record)
-            else:
+            if error is not None:
                 self._slots.release()
                 self._fail(error)
 
-    def _fill(self, record: Message) -> None:
-        """Fill a reserved slot."""
-        self._offsets.take(*_place(record))
-        if _is_probe(record):
-            self._slots.release()
-            self._decide(record, is_decided=True)
-        else:
-            self._slots.submit(record.value(), lambda is_decided: self._decide(record, is_decided))
+    def _fill(self, records: Sequence[Message]) -> None:
+        """Fill reserved slots."""
+        jobs: list[Message] = []
+        for record in records:
+            self._offsets.take(*_place(record))
+            if _is_probe(record):
+                self._slots.release()
+                self._decide(record, is_decided=True)
+            else:
+                jobs.append(record)
+        self._slots.submit_all([(each.value(), partial(self._decide, each)) for each in jobs])
 
     def _decide(self, record: Message, is_decided: bool) -> None:
         # What the ledger has not decided about is offered again after its pickup deadline; where

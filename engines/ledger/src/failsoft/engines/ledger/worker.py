@@ -69,8 +69,7 @@ class LedgerWorker:
             self._link.lost(error)
         else:
             self._link.answered()
-        for message in taken:
-            self._slots.submit(message.to_wire(), _nothing)
+        self._slots.submit_all([(message.to_wire(), _nothing) for message in taken])
         for _ in range(free - len(taken)):
             self._slots.release()
         if not self._link.is_up:

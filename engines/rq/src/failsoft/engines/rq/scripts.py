@@ -1,7 +1,7 @@
 """What a worker writes to Redis about its jobs, each in one script for any number of jobs.
 
 The keys and fields are those that RQ 3.0's own worker leaves in each state of a job; what differs,
-and why, stands in `docs/redis.md`. Every script has the keys of `KEYS`, in this order.
+and why, stands in `docs/how-to/redis.md`. Every script has the keys of `KEYS`, in this order.
 """
 
 #: The queue's list, its registry of started jobs, the worker's hash, the set of its executions, and
