@@ -46,12 +46,16 @@ class Surroundings:
     settings: ConsoleSettings = field(default_factory=ConsoleSettings)
     engine_names: tuple[str, ...] = ("rq", "dramatiq")
     is_away: bool = False
+    behind: timedelta | None = None
     app: MemoryApp = field(default_factory=MemoryApp)
 
     def ledger(self) -> Ledger:
         if self.is_away:
             raise LedgerUnavailableError("expected the ledger to answer, got nothing")
         return self.opened
+
+    def reading(self) -> Ledger:
+        return self.ledger()
 
     def catalogue(self) -> Catalogue:
         return Catalogue([send_digest])

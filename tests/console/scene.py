@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from failsoft.job_engine.policies.limits import Limit, Limits
+from failsoft.job_engine.policies.uniqueness import hashed
 from failsoft.job_engine.ports.console import AuditEntry
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.groups import GroupRecord
@@ -23,6 +25,7 @@ from failsoft.job_engine.records.job import (
 )
 from failsoft.job_engine.records.pauses import Pause
 from failsoft.job_engine.records.states import FAIL, HOLD, RETRY, SUCCEED, SUSPEND, JobState
+from failsoft.job_engine.records.waits import Wait, event_topic
 from failsoft.ledger import SqlLedger
 from failsoft.testing.ledger_suite.fixtures import LONG, claimed, new_job, offered, waiting
 
@@ -48,6 +51,7 @@ class Scene:
     offered: str
     running: str
     group: str
+    waiting: str
     all_failed: tuple[str, ...]
 
 
@@ -78,6 +82,7 @@ def scene(ledger: SqlLedger, *, moment: float = 0.0) -> Scene:
     )
     ledger.note_progress(running, Progress(62, 100, "batch 3", datetime.now(UTC)))
     group = _group(ledger)
+    _limited(ledger)
     ledger.pause(Pause("queue", "data-sync", "ada (console)", "import folder is moved"))
     ledger.note_breakers(
         "boot-web-1", {RQ: (timedelta(seconds=41), "Redis was not reached: connection refused")}
@@ -90,7 +95,7 @@ def scene(ledger: SqlLedger, *, moment: float = 0.0) -> Scene:
         ledger.cancel(in_queue[2], "ada")
     return Scene(
         *(taken_over, all_failed[0], held, succeeded, scheduled, in_queue[0], running.job_id),
-        *(group, all_failed),
+        *(group, _waiting(ledger), all_failed),
     )
 
 
@@ -186,6 +191,22 @@ def _succeeded(ledger: SqlLedger, place: int) -> str:
     ended = ledger.conclude(claim, Conclusion(SUCCEED, result='{"sent": true, "bytes": 48211}'))
     assert ended is JobState.SUCCEEDED
     return job.id
+
+
+def _waiting(ledger: SqlLedger) -> str:
+    claim = claimed(ledger, offered(ledger, DRAMATIQ, name="ship_order"))
+    wait = Wait(event_topic("paid", key="order-7"), LONG, event="paid", key="order-7")
+    note = {"timeout_s": LONG.total_seconds(), "job": None, "event": "paid", "key": "order-7"}
+    step = StepRecord("await-payment", 0, StepKind.WAIT, json.dumps(note))
+    ledger.conclude(claim, Conclusion(SUSPEND, delay=LONG, step=step, wait=wait))
+    return claim.job_id
+
+
+def _limited(ledger: SqlLedger) -> None:
+    both = Limits(Limit(hashed("sync"), 2), Limit(hashed("sync rate"), 1, LONG))
+    claimed(ledger, offered(ledger, DRAMATIQ, name="sync_account", limits=both))
+    for _ in range(3):
+        waiting(ledger, timedelta(0), name="sync_account", limits=both)
 
 
 def _group(ledger: SqlLedger) -> str:

@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from failsoft.job_engine.policies.limits import Limit, Limits
+from failsoft.job_engine.policies.uniqueness import hashed
 from failsoft.job_engine.ports.console import AuditEntry
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import (
@@ -19,7 +21,8 @@ from failsoft.job_engine.records.job import (
     WorkerRecord,
 )
 from failsoft.job_engine.records.pauses import Pause
-from failsoft.job_engine.records.states import FAIL, HOLD
+from failsoft.job_engine.records.states import FAIL, HOLD, SUSPEND
+from failsoft.job_engine.records.waits import Wait, event_topic
 from failsoft.ledger import SqlLedger
 from failsoft.testing.ledger_suite.fixtures import LONG, claimed, offered, waiting
 from tests.console.conftest import Shown
@@ -78,7 +81,9 @@ def _spread(ledger: SqlLedger, text: str, number: int = 0) -> list[str]:
     held = claimed(ledger, offered(ledger, "rq", name=short, queue=short), worker=short)
     ledger.record(held, StepRecord(short, 0, StepKind.INTENT, "null"))
     ledger.conclude(held, Conclusion(HOLD, error=error, reason=text))
-    other = waiting(ledger, name=short, queue=short, tags=(short,))
+    limits = Limits(Limit(hashed(text), 2))
+    other = waiting(ledger, name=short, limits=limits, queue=short, tags=(short,))
+    waits = _waiting(ledger, short)
     ledger.beat(WorkerRecord(f"boot-x{number}", "rq", short, short, 1, 1), LONG)
     if short.isprintable():
         ledger.pause(Pause("queue", short, "eve", text))
@@ -87,7 +92,16 @@ def _spread(ledger: SqlLedger, text: str, number: int = 0) -> list[str]:
     entry = AuditEntry(f"h{number}", actor, "cli eve", "cancel", "job", failed.id, reason)
     ledger.audit(entry)
     ledger.note_switch("rq", "over", {"to": text})
-    return [failed.id, held.job_id, other.id]
+    return [failed.id, held.job_id, other.id, waits]
+
+
+def _waiting(ledger: SqlLedger, short: str) -> str:
+    wait = Wait(event_topic(short, key=short), LONG, event=short, key=short)
+    note = {"timeout_s": 3600, "job": None, "event": short, "key": short}
+    waits = claimed(ledger, offered(ledger, "rq", name=short, queue=short))
+    step = StepRecord(short, 0, StepKind.WAIT, json.dumps(note))
+    ledger.conclude(waits, Conclusion(SUSPEND, delay=LONG, step=step, wait=wait))
+    return waits.job_id
 
 
 @pytest.fixture
@@ -112,6 +126,9 @@ def _screens(ids: list[str]) -> list[str]:
     screens += ["/jobs?state=failed", "/jobs?stat=x", "/held", "/failed", "/queues", "/workers"]
     screens += ["/engines", "/definitions", "/activity", "/bulk?action=retry&state=failed"]
     screens += ["/queues/default", "/definitions/send_digest", "/groups", "/schedules", "/nothing"]
+    screens += ["/waits", "/limits", "/groups/g-nightly"]
+    screens += [f"/selected?action=cancel&ids={job_id}" for job_id in ids]
+    screens += [f"/chains/{job_id}" for job_id in ids[:1]]
     return screens + [f"/jobs/{job_id}" for job_id in ids]
 
 
@@ -128,6 +145,8 @@ def test_text_of_strangers_adds_no_element_and_no_attribute_to_any_screen(
         ids = _spread(shown.ledger, text, number)
         paths += [f"/jobs/{job_id}" for job_id in ids]
         paths += [f"/queues/{_quoted(text[:100])}", f"/definitions/{_quoted(text[:100])}"]
+        paths += [f"/selected?action=cancel&ids={job_id}&back={_quoted(text)}" for job_id in ids]
+        paths += [f"/activity?target={_quoted(text)}", f"/groups/{_quoted(text)}"]
         paths += [f"/jobs?q={_quoted(text)}", f"/jobs/{_quoted(text)}"]
     paths += _screens([])
 

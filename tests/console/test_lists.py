@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from failsoft.testing.ledger_suite.fixtures import new_job, plan
 from tests.console.conftest import Shown
 
 
@@ -25,7 +26,7 @@ def test_what_is_no_filter_is_refused_with_the_text_that_was_typed(
 
 
 def test_a_query_that_is_too_long_is_refused(shown: Shown) -> None:
-    assert shown.client().get(f"/jobs?name={'x' * 9000}").status_code == 414
+    assert shown.client().get(f"/jobs?name={'x' * 17_000}").status_code == 414
 
 
 def test_pages_follow_one_another_without_a_gap(shown: Shown) -> None:
@@ -97,3 +98,35 @@ def test_the_story_names_the_hand_over_and_why(shown: Shown) -> None:
     assert "handed from rq to dramatiq as epoch 2, because the lease of node-0 w-81 ran out" in page
     assert 'class="arrow"' in page
     assert page.count('class="step plain"') == 4
+
+
+def test_a_chain_is_listed_by_its_first_job_with_the_way_to_the_others(shown: Shown) -> None:
+    jobs = [
+        new_job(id="nightly-0", follow_ups='{"then": {"job_id": "nightly-1"}}'),
+        new_job(id="nightly-1", waits_for="nightly-0"),
+    ]
+    shown.ledger.record_chain(jobs, plan())
+
+    page = shown.client().get("/chains").text
+
+    assert re.findall(r'href="/chains/([^"]+)"', page) == ["nightly-0"]
+    assert "nightly-1" in shown.client().get("/chains/nightly-0").text
+
+
+def test_a_job_says_first_what_a_hand_over_has_kept(shown: Shown) -> None:
+    page = shown.client().get(f"/jobs/{shown.scene.taken_over}").text
+
+    assert "rq → dramatiq: it went on after step " in page
+    assert "finished steps were not done again" in page
+    assert "not done again" not in shown.client().get(f"/jobs/{shown.scene.failed}").text
+
+
+def test_what_happened_is_told_in_the_order_of_its_causes(shown: Shown) -> None:
+    page = shown.client().get(f"/jobs/{shown.scene.taken_over}").text
+    told = page[page.index("Why here?") : page.index("Facts")]
+    in_order = ["rq took the offer", "Attempt 1 claimed it on rq", "handed from rq to dramatiq"]
+    in_order += ["dramatiq took the offer", "Attempt 2 claimed it on dramatiq"]
+
+    places = [told.index(text) for text in in_order]
+
+    assert places == sorted(places)

@@ -18,7 +18,7 @@ def main() -> int:
     rows = [line.split() for line in (FOLDER / "VENDORED.txt").read_text().splitlines()]
     wrong = []
     for name, package, version, path, digest in (row for row in rows if row and row[0] != "#"):
-        content = _packed(package, version, path)
+        content = packed(package, version, path)
         if hashlib.sha256(content).hexdigest() == digest:
             (FOLDER / name).write_bytes(content)
         else:
@@ -28,7 +28,8 @@ def main() -> int:
     return int(bool(wrong))
 
 
-def _packed(package: str, version: str, path: str) -> bytes:
+def packed(package: str, version: str, path: str) -> bytes:
+    """Return a file of an npm package; its digest is the caller's to compare."""
     with TemporaryDirectory() as folder:
         command = ["npm", "pack", "--silent", f"{package}@{version}"]
         done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)

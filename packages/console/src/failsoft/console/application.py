@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,7 +29,7 @@ from failsoft.console.access.roles import Actor
 from failsoft.console.call import Call
 from failsoft.console.endpoint import Endpoint
 from failsoft.console.refusal import RefusedError
-from failsoft.console.site import FLASH, Site
+from failsoft.console.site import Site
 from failsoft.job_engine.errors import (
     DispatchError,
     FailsoftError,
@@ -42,7 +43,7 @@ logger: logging.Logger = logging.getLogger("failsoft.console")
 
 #: The largest body and the longest query that are read, in bytes.
 MAX_BODY_BYTES = 1024 * 1024
-MAX_QUERY_BYTES = 8 * 1024
+MAX_QUERY_BYTES = 16 * 1024
 
 _STATUS: tuple[tuple[type[FailsoftError], int], ...] = (
     (NotFoundError, 404),
@@ -66,7 +67,11 @@ _HEADINGS: Mapping[int, str] = {
 
 
 def application(site: Site, endpoints: Sequence[Endpoint]) -> Starlette:
-    """Return the ASGI application of a console."""
+    """Return the ASGI application of a console.
+
+    Where it is served by itself its end closes what it has opened. Mounted, it is told of no end:
+    the thread of bulks ends with the process, and a turn that is cut off is rolled back.
+    """
     serving = _Serving(site)
     routes = [
         Route(_matching(each), serving.of(each), name=each.name, methods=list(each.methods))
@@ -77,8 +82,14 @@ def application(site: Site, endpoints: Sequence[Endpoint]) -> Starlette:
         status = error.status_code if isinstance(error, HTTPException) else 500
         return await serving.refuse(request, RefusedError(status, "expected a page, got no such"))
 
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(site.close)
+
     app = Starlette(
         routes=routes,
+        lifespan=lifespan,
         middleware=[Middleware(SecurityHeaders)],
         exception_handlers={HTTPException: not_found},
     )
@@ -106,12 +117,9 @@ class _Serving:
             if not self._site.settings.enabled:
                 return PlainTextResponse("Not Found", 404)
             try:
-                response = await self._respond(endpoint, request)
+                return await self._respond(endpoint, request)
             except RefusedError as refused:
                 return await self.refuse(request, refused)
-            if FLASH in request.cookies and response.status_code == 200:  # noqa: PLR2004 - shown
-                response.delete_cookie(FLASH, path=self._prefix(request) or "/")
-            return response
 
         return serve
 
@@ -123,12 +131,13 @@ class _Serving:
         call = Call(self._site, request, actor, self._prefix(request))
         heading, text = _HEADINGS.get(refused.status, "That went wrong"), str(refused)
         if call.is_api:
-            response = call.json({"error": heading, "detail": text}, refused.status)
+            body = {"error": heading, "detail": text}
+            if refused.code is not None:
+                body |= {"code": refused.code, "see": str(refused.entry)}
+            response = call.json(body, refused.status)
         else:
-            code = refused.status
-            response = await run_in_threadpool(
-                partial(call.page, "error.html", code, title=heading, text=text, code=code)
-            )
+            shown = partial(call.page, "error.html", refused.status, title=heading, refused=refused)
+            response = await run_in_threadpool(shown)
         response.headers.update(refused.headers)
         return response
 
@@ -185,7 +194,7 @@ class _Serving:
         except FailsoftError as error:
             status = next((code for kind, code in _STATUS if isinstance(error, kind)), 400)
             headers = {"Retry-After": "2"} if isinstance(error, LedgerUnavailableError) else {}
-            raise RefusedError(status, str(error), headers) from error
+            raise RefusedError(status, str(error), headers, error.code) from error
         except RefusedError:
             raise
         except Exception as error:

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from failsoft.console.access.roles import Actor, Permission
 from failsoft.console.environment import Ledger
 from failsoft.console.panels import Panel, Panels
-from failsoft.console.site import Site
+from failsoft.console.site import FLASH, Site
 from failsoft.console.views.plain import plain
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.ports.console import AuditEntry
@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 #: The longest reason that an action takes.
 MAX_REASON_CHARS = 500
+#: The longest address of a page that an action returns to.
+MAX_BACK_CHARS = 20_000
 
 
 @dataclass(slots=True)
@@ -49,8 +51,11 @@ class Call:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger; raises `LedgerUnavailableError` while it cannot be opened."""
-        return self.site.environment.ledger()
+        """The ledger, or what a page is read from; raises `LedgerUnavailableError` where away."""
+        environment = self.site.environment
+        # Whoever has acted sees what came of it, which a replica may not have yet.
+        is_read = self.request.method == "GET" and not self.site.has_just_acted
+        return environment.reading() if is_read else environment.ledger()
 
     def panel(self, key: Hashable, read: Callable[[Ledger], T]) -> Panel[T]:
         """Return what a panel shows; see `Panels.read`."""
@@ -130,6 +135,7 @@ class Call:
         One that is refused is in the audit as well.
         """
         ledger = self.ledger
+        self.site.note_action()
         try:
             with ledger.acting(entry):
                 return action()
@@ -144,7 +150,13 @@ class Call:
             status, headers = 503, {"Retry-After": "2"}
         layout = "fragment.html" if self.is_fragment else "layout.html"
         html = self.site.render(template, self.request, call=self, layout=layout, **context)
-        return self._tagged(HTMLResponse(html, status, headers))
+        response = HTMLResponse(html, status, headers)
+        if self.is_fragment:
+            return self._tagged(response)
+        if FLASH in self.request.cookies:
+            # It is shown now. A part of a page shows none, and leaves it to the page that follows.
+            response.delete_cookie(FLASH, path=self.prefix or "/")
+        return response
 
     def json(self, value: Any, status: int = 200) -> Response:
         """Return a value as JSON."""
@@ -161,14 +173,17 @@ class Call:
 
     def _back(self, default: str) -> str:
         """Return the page that the form was on, if it is one of the console's."""
-        given = self.text("back", most=4000)
-        is_ours = given.startswith(f"{self.prefix}/") and not given.startswith("//")
+        # The action is done by now: what cannot be a page is left out, not refused.
+        given = (self.body.get("back") or [""])[-1]
+        is_ours = (
+            len(given) <= MAX_BACK_CHARS
+            and given.startswith(f"{self.prefix}/")
+            and not given.startswith("//")
+        )
         return given if is_ours and given.isprintable() and "\\" not in given else default
 
     def _tagged(self, response: Response) -> Response:
         """Let a fragment that has not changed be answered without it."""
-        if not self.is_fragment:
-            return response
         tag = self.site.tag_of(bytes(response.body))
         if self.request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})

@@ -1,5 +1,6 @@
 """What the console needs of the program that it is part of."""
 
+from datetime import timedelta
 from importlib.metadata import entry_points
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.ports.console import ConsoleLedger
 from failsoft.job_engine.ports.ledger import WorkerLedger
+from failsoft.job_engine.ports.measures import MeasureLedger
 from failsoft.job_engine.ports.routes import RouteLedger
 
 #: Entry points that make an environment from the settings; the worker app has one.
@@ -18,7 +20,7 @@ ENVIRONMENT_GROUP = "failsoft.app"
 ENVIRONMENT_NAME = "console"
 
 
-class Ledger(HandleLedger, WorkerLedger, RouteLedger, ConsoleLedger, Protocol):
+class Ledger(HandleLedger, WorkerLedger, RouteLedger, MeasureLedger, ConsoleLedger, Protocol):
     """The ledger as the console needs it."""
 
 
@@ -41,6 +43,19 @@ class Environment(Protocol):
         Raises:
             LedgerUnavailableError: It cannot be opened now; the next call tries again.
         """
+        ...
+
+    def reading(self) -> Ledger:
+        """Return what pages are read from: the ledger, or a replica that follows it closely.
+
+        Raises:
+            LedgerUnavailableError: Neither can be opened now; the next call tries again.
+        """
+        ...
+
+    @property
+    def behind(self) -> timedelta | None:
+        """How far behind the ledger that may be; None where it is the ledger itself."""
         ...
 
     def catalogue(self) -> Catalogue:

@@ -1,6 +1,6 @@
 """The table of routes: every path with its handler and the permission that it demands.
 
-`docs/how-to/console.md` has the same table for people; a test compares the two.
+`docs/reference/console-permissions.md` is the same table for people, made from this one.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,15 +18,20 @@ from failsoft.console.pages import (
     actions,
     activity,
     bulk,
+    chains,
     decisions,
     fleet,
     flows,
     job,
     jobs,
     overview,
+    pauses,
     plumbing,
     schedules,
+    selected,
+    standing,
 )
+from failsoft.job_engine.records.pauses import Pausable
 
 _ACT, _PAUSE, _RESOLVE = Permission.ACT, Permission.PAUSE, Permission.RESOLVE
 _API = "/api/v1"
@@ -41,6 +46,17 @@ def _post(  # noqa: PLR0917 - a row of a table
         Endpoint(
             *(f"{_API}{path}", f"api-{name}", handler, permission, ("POST",), summary), is_api=True
         ),
+    )
+
+
+def _pauses(
+    path: str, name: str, kind: Pausable, what: str
+) -> tuple[tuple[Endpoint, Endpoint], tuple[Endpoint, Endpoint]]:
+    """Return the two actions that pause something and let it go on."""
+    pause, resume = pauses.pausing(kind), pauses.resuming(kind)
+    return (
+        _post(f"{path}/pause", f"pause-{name}", pause, _PAUSE, f"Pause {what}"),
+        _post(f"{path}/resume", f"resume-{name}", resume, _PAUSE, f"Resume {what}"),
     )
 
 
@@ -82,11 +98,20 @@ _SCREENS: Sequence[Endpoint] = (
     Endpoint("/definitions/{name}", "definition", schedules.definition, summary="One definition"),
     Endpoint("/groups", "groups", flows.groups, summary="Groups"),
     Endpoint("/groups/{id}", "group", flows.group, summary="One group"),
+    Endpoint("/chains", "chains", chains.chains, summary="Chains"),
     Endpoint("/chains/{id}", "chain", flows.chain, summary="One chain"),
+    Endpoint("/waits", "waits", standing.waits, summary="Jobs that wait for events"),
+    Endpoint(
+        "/limits", "limits", standing.limits, summary="Keys of limits and the room they leave"
+    ),
     Endpoint("/activity", "activity", activity.activity, summary="What happened and who acted"),
     Endpoint("/search", "search", flows.search, summary="Jump to a job or a list"),
     Endpoint(
         "/bulk", "bulk-new", bulk.bulk_new, Permission.BULK, summary="What a bulk would be done to"
+    ),
+    Endpoint(
+        *("/selected", "selected", selected.selected, Permission.BULK),
+        summary="What an action on selected rows would be done to",
     ),
     Endpoint("/bulks/{id}", "bulk", bulk.bulk, summary="One bulk and how far it is"),
 )
@@ -101,23 +126,13 @@ _ACTIONS: Sequence[tuple[Endpoint, Endpoint]] = (
     _post("/jobs/{id}/resume", "resume", actions.resume, _RESOLVE, "Let a held job go on"),
     _post("/jobs/{id}/accept", "accept", actions.accept, _RESOLVE, "Give a held job its result"),
     _post("/jobs/{id}/abandon", "abandon", actions.abandon, _RESOLVE, "Let a held job fail"),
+    _post(*("/selected", "act-on-selected", selected.act, Permission.BULK), "Act on selected jobs"),
     _post("/bulk", "bulk-start", bulk.bulk_start, Permission.BULK, "Begin a bulk"),
     _post("/bulks/{id}/stop", "bulk-stop", bulk.bulk_stop, Permission.BULK, "Stop a bulk"),
-    _post("/queues/{name}/pause", "pause-queue", fleet.pause_queue, _PAUSE, "Pause a queue"),
-    _post("/queues/{name}/resume", "resume-queue", fleet.resume_queue, _PAUSE, "Resume a queue"),
-    _post("/engines/{name}/pause", "pause-engine", fleet.pause_engine, _PAUSE, "Pause an engine"),
-    _post(
-        "/engines/{name}/resume", "resume-engine", fleet.resume_engine, _PAUSE, "Resume an engine"
-    ),
+    *_pauses("/queues/{name}", "queue", "queue", "a queue"),
+    *_pauses("/engines/{name}", "engine", "engine", "an engine"),
+    *_pauses("/definitions/{name}", "definition", "job", "a definition"),
     _post("/engines/{name}/probe", "probe", fleet.probe, _ACT, "Write what a dispatch would"),
-    _post(
-        *("/definitions/{name}/pause", "pause-definition", fleet.pause_definition, _PAUSE),
-        "Pause a definition",
-    ),
-    _post(
-        *("/definitions/{name}/resume", "resume-definition", fleet.resume_definition, _PAUSE),
-        "Resume a definition",
-    ),
     _post(
         *("/definitions/{name}/dispatch", "dispatch", schedules.dispatch, Permission.DISPATCH),
         "Dispatch a job",
@@ -134,6 +149,10 @@ _ACTIONS: Sequence[tuple[Endpoint, Endpoint]] = (
         *("/schedules/{name}/trigger", "trigger", schedules.trigger, Permission.DISPATCH),
         "Dispatch the job of a schedule",
     ),
+    _post(
+        *("/waits", "send-event", standing.send_event, Permission.DISPATCH),
+        "Send an event to the jobs that wait for it",
+    ),
 )
 _READS: Sequence[Endpoint] = (
     _read("/jobs", reads.jobs, "A page of the jobs that the query chooses"),
@@ -147,6 +166,8 @@ _READS: Sequence[Endpoint] = (
     _read("/notices", reads.notices, "What happened"),
     _read("/failed", reads.failed, "Dead letters by cause"),
     _read("/samples", reads.samples, "Figures of the last hour's minutes"),
+    _read("/waits", reads.waits, "Jobs that wait for events and for others"),
+    _read("/limits", reads.limits, "Keys of limits and the room they leave"),
     _read("/bulks", reads.bulks, "Bulks"),
     _read("/bulks/{id}", reads.bulk, "One bulk"),
 )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +37,8 @@ logger: logging.Logger = logging.getLogger("failsoft.console")
 #: The cookie that carries what an action came to, to the next page.
 FLASH = "failsoft_done"
 _FLASH_SECONDS = 30
+#: For how long after an action no page is read from a replica: as far as one may be behind.
+OWN_SECONDS = 10.0
 _MOST_FLASH_CHARS = 600
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
@@ -60,6 +63,7 @@ class Site:
         self.policy = policy
         self.answers = LastAnswers()
         self.bulks = BulkThread()
+        self._acted_at = float("-inf")
         self._templates = Templates(
             loader=PackageLoader("failsoft.console"),
             autoescape=True,
@@ -68,6 +72,20 @@ class Site:
             lstrip_blocks=True,
         )
         self._templates.filters.update(FILTERS)
+
+    def close(self) -> None:
+        """Take no further turn of a bulk, and close what the environment has opened."""
+        self.bulks.stop()
+        self.environment.close()
+
+    @property
+    def has_just_acted(self) -> bool:
+        """Whether an action was carried out by this process a moment ago."""
+        return monotonic() - self._acted_at < OWN_SECONDS
+
+    def note_action(self) -> None:
+        """Let the next pages be read from the ledger itself."""
+        self._acted_at = monotonic()
 
     @property
     def settings(self) -> ConsoleSettings:

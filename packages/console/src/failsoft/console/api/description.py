@@ -36,6 +36,23 @@ def description(endpoints: Sequence[Endpoint], prefix: str) -> dict[str, Any]:
     }
 
 
+#: The body of a refusal; `code` and `see` are there where an error of Failsoft's is the reason.
+_REFUSED: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["error", "detail"],
+            "properties": {
+                "error": {"type": "string"},
+                "detail": {"type": "string"},
+                "code": {"type": "string", "pattern": "^FS-[0-9]{3}$"},
+                "see": {"type": "string"},
+            },
+        }
+    }
+}
+
+
 def _operation(each: Endpoint) -> dict[str, Any]:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
@@ -48,10 +65,10 @@ def _operation(each: Endpoint) -> dict[str, Any]:
         "x-permission": each.permission,
         "responses": {
             "200": {"description": "done", "content": {"application/json": {}}},
-            "400": {"description": "an argument is wrong"},
-            "401": {"description": "no login"},
-            "403": {"description": "without the permission"},
-            "503": {"description": "the ledger is away"},
+            "400": {"description": "an argument is wrong", "content": _REFUSED},
+            "401": {"description": "no login", "content": _REFUSED},
+            "403": {"description": "without the permission", "content": _REFUSED},
+            "503": {"description": "the ledger is away", "content": _REFUSED},
         },
     }
     if "POST" in each.methods:

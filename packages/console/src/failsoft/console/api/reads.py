@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from starlette.responses import Response
 
 from failsoft.console.call import Call
-from failsoft.console.pages.decisions import causes_of
+from failsoft.console.pages.decisions import shown
 from failsoft.console.pages.job import document_of
-from failsoft.console.pages.overview import FRESH
 from failsoft.console.views.search import read_filter, read_limit
+from failsoft.dispatcher.fleet import FRESH
 
 
 def jobs(call: Call) -> Response:
@@ -73,12 +73,25 @@ def notices(call: Call) -> Response:
 
 def failed(call: Call) -> Response:
     """`GET /api/v1/failed`: the newest dead letters by their cause."""
-    return call.json(causes_of(call))
+    return call.json(shown(call.ledger.causes()))
 
 
 def samples(call: Call) -> Response:
     """`GET /api/v1/samples`: the figures of the minutes of the last hour."""
     return call.json(call.ledger.samples(datetime.now(UTC) - timedelta(hours=1)))
+
+
+def waits(call: Call) -> Response:
+    """`GET /api/v1/waits`: jobs that wait for events and for others."""
+    query = call.request.query_params
+    return call.json(call.ledger.waits(query.get("after") or None, read_limit(query.get("limit"))))
+
+
+def limits(call: Call) -> Response:
+    """`GET /api/v1/limits`: keys of limits."""
+    query = call.request.query_params
+    after, limit = query.get("after") or None, read_limit(query.get("limit"))
+    return call.json(call.ledger.limit_keys(after, limit))
 
 
 def bulks(call: Call) -> Response:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from starlette.concurrency import run_in_threadpool
 
 from failsoft.console.environment import Ledger
-from failsoft.console.pages.overview import FRESH
+from failsoft.dispatcher.fleet import FRESH
 from failsoft.job_engine.errors import FailsoftError, NotFoundError
 
 #: The pause between two looks.

@@ -30,7 +30,7 @@ class Live:
             raise RefusedError(404, "expected a server that can send news, got one that cannot")
         topics = _topics(call.request.query_params.get("topics", OVERVIEW))
         if self._poller is None:
-            self._poller = Poller(call.site.environment.ledger)
+            self._poller = Poller(call.site.environment.reading)
         if self._poller.streams >= MOST_STREAMS:
             raise RefusedError(
                 503,

@@ -19,6 +19,7 @@ from failsoft.job_engine.errors import (
     PayloadInvalidError,
     ResultInvalidError,
 )
+from failsoft.job_engine.ports.console import BulkAction
 from failsoft.job_engine.records.job import CancelOutcome, JobRecord
 from failsoft.job_engine.records.resolution import Resolution, json_text
 from failsoft.job_engine.records.states import ABANDON, ACCEPT, RESUME
@@ -36,9 +37,22 @@ _CANCELLED = {
 def cancel(call: Call) -> Response:
     """`POST /jobs/{id}/cancel`."""
     job = _job(call)
-    entry = call.entry("cancel", "job", job.id, was=job.state)
-    outcome = call.act(entry, lambda: call.ledger.cancel(job.id, call.named))
+    outcome = act_on(call, BulkAction.CANCEL, job)
     return _done(call, job, f"Job {job.id[:12]} {_CANCELLED[outcome]}.")
+
+
+def act_on(call: Call, action: BulkAction, job: JobRecord) -> Any:
+    """Do to one job what a bulk may do to many; return what the ledger returns."""
+    actor, reason = _said(call)
+    entry = call.entry(action, "job", job.id, was=job.state)
+    if action is BulkAction.CANCEL:
+        return call.act(entry, lambda: call.ledger.cancel(job.id, actor))
+    if action is BulkAction.RETRY:
+        return call.act(entry, lambda: retry(call.ledger, job.id, reason=reason, actor=actor))
+    how = RESUME if action is BulkAction.RESUME else ABANDON
+    return call.act(
+        entry, lambda: resolve(call.ledger, job.id, Resolution(how, actor, reason), job.epoch)
+    )
 
 
 def retry_job(call: Call) -> Response:

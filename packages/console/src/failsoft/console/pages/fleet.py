@@ -7,14 +7,14 @@ from typing import Any
 from starlette.responses import Response
 
 from failsoft.console.call import Call
-from failsoft.console.pages.overview import FRESH, LAST_HOUR, engine_rows, queue_rows, switches_of
+from failsoft.console.pages.overview import switches_of
 from failsoft.console.views.search import query_of
+from failsoft.dispatcher.fleet import FRESH, LAST_HOUR, engine_rows, queue_rows
 from failsoft.job_engine.errors import OptionInvalidError
 from failsoft.job_engine.policies.queue import declared_queues
 from failsoft.job_engine.ports.console import JobSummary
 from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.ports.job_filter import JobFilter
-from failsoft.job_engine.records.pauses import Pausable, Pause
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.redaction import redacted
 
@@ -160,54 +160,6 @@ def _probes(call: Call, name: str) -> Any:
                 is_refused=found.is_refused,
             ),
         )
-
-
-def pause_queue(call: Call) -> Response:
-    """`POST /queues/{name}/pause`."""
-    return _pause(call, "queue", call.url("queues"))
-
-
-def resume_queue(call: Call) -> Response:
-    """`POST /queues/{name}/resume`."""
-    return _resume(call, "queue", call.url("queues"))
-
-
-def pause_definition(call: Call) -> Response:
-    """`POST /definitions/{name}/pause`."""
-    return _pause(call, "job", call.url("definitions"))
-
-
-def resume_definition(call: Call) -> Response:
-    """`POST /definitions/{name}/resume`."""
-    return _resume(call, "job", call.url("definitions"))
-
-
-def pause_engine(call: Call) -> Response:
-    """`POST /engines/{name}/pause`."""
-    return _pause(call, "engine", call.url("engines"))
-
-
-def resume_engine(call: Call) -> Response:
-    """`POST /engines/{name}/resume`."""
-    return _resume(call, "engine", call.url("engines"))
-
-
-def _pause(call: Call, kind: Pausable, back: str) -> Response:
-    name = call.path["name"]
-    pause = Pause(kind, name, call.named, call.text("reason"))
-    target = "definition" if kind == "job" else kind
-    call.act(call.entry("pause", target, name), lambda: call.ledger.pause(pause))
-    return call.done(f"The {target} {name} is paused.", back)
-
-
-def _resume(call: Call, kind: Pausable, back: str) -> Response:
-    name = call.path["name"]
-    paused = Pause(kind, name, call.named)
-    target = "definition" if kind == "job" else kind
-    call.act(
-        call.entry("resume", target, name), lambda: call.ledger.unpause(paused.kind, paused.name)
-    )
-    return call.done(f"The {target} {name} goes on.", back)
 
 
 def _waiting_in(name: str) -> JobFilter:

@@ -13,7 +13,7 @@ from failsoft.console.call import Call
 from failsoft.console.payloads.policy import PayloadPolicy
 from failsoft.console.views.lanes import lanes_of
 from failsoft.console.views.plain import plain
-from failsoft.console.views.why import Circumstances, why_here
+from failsoft.console.views.why import Circumstances, carried_on, why_here
 from failsoft.job_engine.ports.console import Story
 from failsoft.job_engine.records.job import JobRecord, StepKind
 from failsoft.job_engine.records.pauses import Pause
@@ -40,6 +40,7 @@ def job(call: Call) -> Response:
         job=found.job,
         panel=story,
         lanes=lanes_of(found),
+        carried=carried_on(found),
         why=why_here(found, circumstances.value or Circumstances()),
         limits=(circumstances.value or Circumstances()).limits,
         payload=shown.payload(),

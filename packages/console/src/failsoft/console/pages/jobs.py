@@ -8,7 +8,7 @@ from starlette.responses import Response
 from failsoft.console.call import Call
 from failsoft.console.views.search import line_of, query_of, read_filter, read_limit
 from failsoft.job_engine.errors import OptionInvalidError
-from failsoft.job_engine.ports.console import Tally
+from failsoft.job_engine.ports.console import Count, JobSummary, Page, Tally
 from failsoft.job_engine.ports.job_filter import JobFilter, digest
 from failsoft.job_engine.records.states import JobState
 
@@ -25,6 +25,8 @@ _ACTIONS: Mapping[str, Sequence[str]] = {
     JobState.OFFERED: ("cancel",),
     JobState.RUNNING: ("cancel",),
 }
+#: What may be done to selected rows of a list of several states; each job refuses what it cannot.
+_OF_ANY = ("retry", "cancel")
 
 
 def jobs(call: Call) -> Response:
@@ -49,7 +51,7 @@ def _listed(
     key = "jobs", digest(wanted), after, limit
     page = call.panel(key, lambda ledger: ledger.find(wanted, after, limit))
     tally = call.panel("tally", lambda ledger: ledger.tally())
-    count = call.panels.read(("count", digest(wanted)), lambda: call.ledger.count(wanted))
+    count = _count(call, wanted, None if after else page.value)
     states = wanted.get("states") or ()
     state = str(states[0]) if len(states) == 1 else ""
     without = {name: value for name, value in wanted.items() if name != "states"}
@@ -68,10 +70,19 @@ def _listed(
         next_query=query_of(wanted, after=found.after, **beside) if found and found.after else "",
         first_query=query_of(wanted, **beside) if after else "",
         looked_through=found.looked_through if found else None,
-        count=count.value,
+        count=count,
         actions=_ACTIONS.get(state, ()) if call.may("bulk") else (),
+        selectable=(_ACTIONS.get(state, ()) if state else _OF_ANY) if call.may("bulk") else (),
         query=query_of(wanted),
     )
+
+
+def _count(call: Call, wanted: JobFilter, first: Page[JobSummary] | None) -> Count | None:
+    """Return how many jobs a filter chooses; where the first page says so, nothing is counted."""
+    if first is not None and (first.after is None or first.looked_through is not None):
+        return Count(len(first.items), first.after is not None)
+    key = "count", digest(wanted)
+    return call.panels.read(key, lambda: call.ledger.count(wanted)).value
 
 
 def _empty(line: str, problem: str) -> dict[str, Any]:
@@ -89,6 +100,7 @@ def _empty(line: str, problem: str) -> dict[str, Any]:
         "looked_through": None,
         "count": None,
         "actions": (),
+        "selectable": (),
         "query": "",
     }
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from failsoft.console.call import Call
+from failsoft.console.views.performance import performance_of
 from failsoft.dispatcher.schedules import Schedules
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.errors import OptionInvalidError, PayloadInvalidError
@@ -35,20 +36,12 @@ def schedules(call: Call) -> Response:
 
 def pause_schedule(call: Call) -> Response:
     """`POST /schedules/{name}/pause`."""
-    name = call.path["name"]
-    control = _control(call)
-    control.get(name)
-    call.act(call.entry("pause", "schedule", name), lambda: control.pause(name))
-    return call.done(f"The schedule {name} is paused.", call.url("schedules"))
+    return _switched(call, "pause", "is paused")
 
 
 def resume_schedule(call: Call) -> Response:
     """`POST /schedules/{name}/resume`."""
-    name = call.path["name"]
-    control = _control(call)
-    control.get(name)
-    call.act(call.entry("resume", "schedule", name), lambda: control.resume(name))
-    return call.done(f"The schedule {name} goes on.", call.url("schedules"))
+    return _switched(call, "resume", "goes on")
 
 
 def trigger(call: Call) -> Response:
@@ -84,6 +77,7 @@ def definition(call: Call) -> Response:
     wanted: JobFilter = {"name": (name,)}
     jobs = call.panel(("definition", name), lambda ledger: ledger.find(wanted, None, 15))
     pauses = call.panel("pauses", lambda ledger: ledger.pauses())
+    figures = call.panel("figures", lambda ledger: ledger.figures())
     known = catalogue.get(name) if name in catalogue else None
     if known is None and jobs.value is not None and not jobs.value.items:
         raise OptionInvalidError("expected the name of a definition or of a job's, got another")
@@ -93,6 +87,7 @@ def definition(call: Call) -> Response:
         name=name,
         definition=known,
         fields=fields_of(known),
+        performance=performance_of(name, figures.value) if figures.value else (),
         jobs=jobs.value.items if jobs.value else (),
         pause=_of_jobs(pauses.value or ()).get(name),
         panel=jobs,
@@ -126,6 +121,14 @@ def fields_of(known: AnyDefinition | None) -> Sequence[tuple[str, str, bool]]:
         (name, getattr(field.annotation, "__name__", str(field.annotation)), field.is_required())
         for name, field in fields.items()
     ]
+
+
+def _switched(call: Call, action: str, now: str) -> Response:
+    name, control = call.path["name"], _control(call)
+    control.get(name)
+    switch = control.pause if action == "pause" else control.resume
+    call.act(call.entry(action, "schedule", name), lambda: switch(name))
+    return call.done(f"The schedule {name} {now}.", call.url("schedules"))
 
 
 def _control(call: Call) -> Schedules:

@@ -79,15 +79,15 @@
       view().dataset.tag = raw.headers.get("ETag");
     }
   });
-  document.addEventListener("htmx:after:swap", () => { showTimes(); drawChart(); markRow(); });
+  document.addEventListener("htmx:after:swap", () => { showTimes(); drawChart(); markRow(); showSelection(); });
 
   // The chart of the overview.
   let plot = null;
   const drawChart = () => {
     const box = $("#chart"), data = $("#chart-data");
     if (!box || !data || typeof uPlot === "undefined") return;
-    if (box.dataset.drawn === data.textContent + isDark() + box.clientWidth) return;
-    box.dataset.drawn = data.textContent + isDark() + box.clientWidth;
+    if (box.dataset.drawn === data.textContent + isDark() + box.clientWidth + kept.get("times")) return;
+    box.dataset.drawn = data.textContent + isDark() + box.clientWidth + kept.get("times");
     if (plot) plot.destroy();
     const series = JSON.parse(data.textContent);
     if (!series[0] || series[0].length < 2) return;
@@ -102,10 +102,18 @@
     };
     const axis = { stroke: colour(""), grid: { stroke: isDark() ? "#272e39" : "#e4e8ee", width: 1 }, ticks: { show: false } };
     const line = (label, name) => ({ label, stroke: colour(name), width: 2, fill: colour(name).replace("rgb(", "rgba(").replace(")", ", .08)"), points: { show: false } });
+    const two = (number) => String(number).padStart(2, "0");
+    const isLong = series[0].at(-1) - series[0][0] > 36 * 3600;
+    const clock = (at) => {
+      const it = new Date(at * 1000), local = kept.get("times") === "local";
+      return isLong
+        ? `${two((local ? it.getMonth() : it.getUTCMonth()) + 1)}-${two(local ? it.getDate() : it.getUTCDate())}`
+        : `${two(local ? it.getHours() : it.getUTCHours())}:${two(local ? it.getMinutes() : it.getUTCMinutes())}`;
+    };
     plot = new uPlot({
       width: box.clientWidth, height: 180, cursor: { y: false }, legend: { live: true },
-      series: [{}, line("succeeded", "succeeded"), line("failed", "failed"), line("cancelled", "off")],
-      axes: [axis, { ...axis, size: 44 }], padding: [8, 4, 0, 0],
+      series: [{ label: "at", value: (_, at) => (at == null ? "–" : clock(at)) }, line("succeeded", "succeeded"), line("failed", "failed"), line("cancelled", "off")],
+      axes: [{ ...axis, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 44 }], padding: [8, 4, 0, 0],
     }, series, box);
     void style;
   };
@@ -126,10 +134,14 @@
   const showSelection = () => {
     const said = $("#selected");
     if (said) said.textContent = selected().length ? `${selected().length} selected` : "";
-    $$("#view [data-needs-selection]").forEach((each) => { each.hidden = selected().length === 0; });
+    $$("#view [data-selection]").forEach((each) => { each.disabled = selected().length === 0; });
+    const all = $("#select-all");
+    if (all) all.checked = selected().length > 0 && selected().length === $$("#view input[name=ids]").length;
   };
 
   const openMenu = (name) => {
+    const button = selected().length ? $(`#view [data-selection="${name}"]`) : null;
+    if (button) { button.click(); return; }
     const menu = $(`#view details[data-action="${name}"]`);
     if (!menu) return;
     menu.open = true;
@@ -147,6 +159,7 @@
     } else if (target.closest("#times")) {
       kept.set("times", kept.get("times") === "local" ? "utc" : "local");
       showTimes();
+      drawChart();
     } else if (target.closest("#help-open")) {
       $("#help").showModal();
     } else if (target.closest("#live-sign")) {
@@ -196,7 +209,15 @@
     if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
   });
 
-  const start = () => { showTimes(); drawChart(); showSelection(); shows(); };
+  // On a narrow screen the places are one row, of which the current one is to be seen.
+  const showPlace = () => {
+    const side = $(".side"), here = $(".nav a[aria-current]");
+    if (here && side.scrollWidth > side.clientWidth) {
+      side.scrollLeft = here.offsetLeft - (side.clientWidth - here.offsetWidth) / 2;
+    }
+  };
+
+  const start = () => { showPlace(); showTimes(); drawChart(); showSelection(); shows(); };
   addEventListener("resize", drawChart);
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from failsoft.console.payloads.rendering import block, brief, pieces
+from failsoft.console.views.sparkline import bars
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.values.visible import visible
 
@@ -107,6 +108,11 @@ def shape(state: Any) -> str:
     return SHAPES.get(str(state), "◌")
 
 
+def of_jobs(value: int) -> str:
+    """Return a number of jobs with the word."""
+    return f"{number(value)} job" if value == 1 else f"{number(value)} jobs"
+
+
 def seen(value: Any) -> str:
     """Return a text on one line, with what is not printed made visible."""
     return NONE if value is None or value == "" else visible(str(value))
@@ -120,6 +126,7 @@ def word(value: Any) -> str:
 FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "span": span,
+        "of_jobs": of_jobs,
         "ago": ago,
         "age": age,
         "iso": iso,
@@ -134,5 +141,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "block": block,
         "brief": brief,
         "pieces": pieces,
+        "bars": bars,
     }
 )

@@ -20,10 +20,10 @@ from failsoft.job_engine.records.states import CRASH, CRASH_OUT, EXHAUST, FAIL, 
 #: Units of the drawing.
 WIDTH = 1000
 LEFT = 110
-LANE = 58
+LANE = 66
 TOP = 14
-_BAR = 26
-_STEP = 10
+_BAR = 36
+_STEP = 13
 
 #: The ends of attempts that lost their job, and of those that failed.
 _LOST = frozenset({RECOVER.name, EXHAUST.name, CRASH.name, CRASH_OUT.name})
@@ -31,6 +31,10 @@ _FAILED = frozenset({RETRY.name, FAIL.name})
 #: Of a job with a longer history the newest part is drawn.
 MOST_ATTEMPTS = 60
 MOST_STEPS = 400
+#: So many of its newest steps are told apart on the axis, whatever they took.
+_TOLD_APART = 40
+#: The units of a letter in the name of a step.
+_LETTER = 6.2
 _SLEEPS = (StepKind.SLEEP, StepKind.WAIT)
 
 
@@ -121,6 +125,9 @@ class _Drawing:
         points = {point for each in spans for point in each}
         points |= {self._story.job.created_at, self._now}
         points |= {each.at for each in self._story.tries if each.at}
+        for step in self._steps[-_TOLD_APART:]:
+            since, until, _ = self._span_of(step)
+            points |= {since, until}
         scale = self._scale = Scale(points, spans, LEFT + 10, WIDTH - LEFT - 30)
         marks = [*self._offer_marks(), *self._attempt_marks(), *self._step_marks()]
         marks += self._try_marks()
@@ -182,14 +189,19 @@ class _Drawing:
             if step.elapsed is not None:
                 title += f": {span(step.elapsed)}"
             y = self._y(attempt.engine) + (-_STEP / 2 if kind == "sleep" else _BAR / 2 - _STEP - 3)
-            yield Mark(kind, "plain", x, y, width, _STEP, title)
+            name = seen(step.name)
+            label = name if width > _LETTER * len(name) + 8 and kind == "step" else ""
+            yield Mark(kind, "plain", x, y, width, _STEP, title, label)
 
     def _span_of(self, step: StepRecord) -> tuple[datetime, datetime, str]:
         at = step.recorded_at or self._now
         if step.kind in _SLEEPS:
             later = (each.started_at for each in self._attempts if each.started_at > at)
             return at, min(later, default=self._now), "sleep"
-        return at - timedelta(seconds=step.elapsed or 0), at, "step"
+        # A worker's clock and the database's may differ by what a step took.
+        ran = self._attempt_of(step)
+        begun = at - timedelta(seconds=step.elapsed or 0)
+        return (begun if ran is None else max(begun, ran.started_at)), at, "step"
 
     def _attempt_of(self, step: StepRecord) -> AttemptRecord | None:
         return next((each for each in self._attempts if each.epoch == step.epoch), None)

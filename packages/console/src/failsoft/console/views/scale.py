@@ -9,8 +9,8 @@ from itertools import pairwise
 #: moment so many units.
 _IDLE_SHARE = 0.12
 _LEAST_UNITS = 7.0
-#: A busy span has at most this many times what all other busy spans have together.
-_LONGEST = 1.6
+#: A busy span has at most this share of what all other busy spans have together.
+_LONGEST = 0.6
 
 
 class Scale:

@@ -1,9 +1,10 @@
 """Why a job is where it is, in sentences, from what the ledger keeps of it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby, pairwise
 from types import MappingProxyType
 
 from failsoft.console.views.filters import clock, seen, span
@@ -59,6 +60,14 @@ _ENDS: Mapping[str, str] = MappingProxyType(
 )
 
 
+#: Reasons of the ledger that are no clause of a sentence.
+_BECAUSE: Mapping[object, str] = MappingProxyType(
+    {
+        "worker died": "its worker had died",
+        "due": "it was due",
+        "lease lost": "its lease was lost",
+    }
+)
 _MOVES = frozenset({OFFER.name, REOFFER.name, RECOVER.name})
 
 
@@ -88,7 +97,7 @@ class Circumstances:
 
 def why_here(story: Story, now: Circumstances) -> Sequence[Sentence]:
     """Return how a job came to where it is, the oldest first, and what holds it there."""
-    told = sorted(_history(story), key=lambda each: each.at or story.job.created_at)
+    told = sorted(_history(story), key=_place(story))
     if len(told) > MOST_SENTENCES:
         left_out = len(told) - MOST_SENTENCES + 1
         cut = Sentence(None, f"… {left_out} more, in the table …")
@@ -96,16 +105,40 @@ def why_here(story: Story, now: Circumstances) -> Sequence[Sentence]:
     return [*told, *_now(story, now)]
 
 
+def carried_on(story: Story) -> str:
+    """Return in a sentence what a hand-over to another engine has kept; empty without one."""
+    engines = [each.engine for each in story.attempts]
+    if len(set(engines)) <= 1:
+        return ""
+    pairs = pairwise(story.attempts)
+    last = [after for before, after in pairs if before.engine != after.engine][-1]
+    kept = [each for each in story.steps if each.epoch < last.epoch and each.kind in _FINISHED]
+    moved = " → ".join(seen(engine) for engine, _ in groupby(engines))
+    if not kept:
+        return f"{moved}: no step was finished before, so it began anew."
+    number = "1 finished step was" if len(kept) == 1 else f"{len(kept)} finished steps were"
+    return f"{moved}: it went on after step {seen(kept[-1].name)}; {number} not done again."
+
+
+_FINISHED = frozenset(StepKind) - {StepKind.INTENT, StepKind.WAIT}
+
+
+def _place(story: Story) -> Callable[[Sentence], datetime]:
+    return lambda each: each.at or story.job.created_at
+
+
 def _history(story: Story) -> Iterator[Sentence]:
+    # Of the same moment the end of an attempt comes first: it is the cause of what follows.
+    for attempt in story.attempts:
+        yield from _ended(attempt)
+    claims = {each.epoch: each.started_at for each in story.attempts}
     for each in story.tries:
-        yield _tried(each)
-    for number, attempt in enumerate(story.attempts, 1):
-        yield from _attempted(number, attempt)
+        yield _tried(each, claims.get(each.epoch))
     for event in story.events:
         reason = event.detail.get("reason")
         if event.kind in _MOVES:
             engine, before = event.detail.get("engine"), event.detail.get("from")
-            because = f", because {_lower(seen(reason))}" if reason else ""
+            because = f", because {_BECAUSE.get(reason, _lower(seen(reason)))}" if reason else ""
             moved = (
                 f"from {seen(before)} to {seen(engine)}"
                 if before != engine
@@ -116,12 +149,21 @@ def _history(story: Story) -> Iterator[Sentence]:
             yield Sentence(
                 event.at, f"No engine took it{_colon(reason)}; it is tried again.", "bad"
             )
+    yield from _began(story)
 
 
-def _tried(each: DispatchTry) -> Sentence:
+def _began(story: Story) -> Iterator[Sentence]:
+    for number, each in enumerate(story.attempts, 1):
+        text = f"Attempt {number} claimed it on {seen(each.engine)}: {seen(each.worker)}."
+        yield Sentence(each.started_at, text)
+
+
+def _tried(each: DispatchTry, claimed_at: datetime | None) -> Sentence:
     engine = seen(each.engine)
     if each.outcome is TryOutcome.ACCEPTED:
-        return Sentence(each.at, f"{engine} took the offer in {span(each.elapsed)}.", "good")
+        # Tries are written a moment later than they are made; a claim cannot come before.
+        at = each.at if claimed_at is None or each.at is None else min(each.at, claimed_at)
+        return Sentence(at, f"{engine} took the offer in {span(each.elapsed)}.", "good")
     stage = _STAGES.get(each.stage, f"it stopped at {each.stage}")
     why = f": {seen(each.reason)}" if each.reason else ""
     if each.outcome is TryOutcome.SKIPPED:
@@ -131,9 +173,7 @@ def _tried(each: DispatchTry) -> Sentence:
     return Sentence(each.at, f"{engine} did not take the offer, {each.outcome}{why}.", "bad")
 
 
-def _attempted(number: int, attempt: AttemptRecord) -> Iterator[Sentence]:
-    worker, engine = seen(attempt.worker), seen(attempt.engine)
-    yield Sentence(attempt.started_at, f"Attempt {number} claimed it on {engine}: {worker}.")
+def _ended(attempt: AttemptRecord) -> Iterator[Sentence]:
     if attempt.ended_at is not None and attempt.outcome is not None:
         took = span(attempt.ended_at - attempt.started_at)
         end = _ENDS.get(attempt.outcome, f"it ended with {seen(attempt.outcome)}")
