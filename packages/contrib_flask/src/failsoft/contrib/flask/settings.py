@@ -1,15 +1,12 @@
 """The settings of an app as those of its process, and of the processes that it starts."""
 
-import json
 import os
-from collections.abc import Mapping
-from datetime import timedelta
-from pathlib import Path
 
 from flask import Flask
 
 from failsoft.api import ConfigurationError
 from failsoft.dispatcher import opened_dispatcher, use_dispatcher
+from failsoft.dispatcher.setting_text import setting_text
 
 PREFIX = "FAILSOFT_"
 
@@ -52,7 +49,7 @@ def settings_of(app: Flask) -> dict[str, str]:
         ConfigurationError: If a value has no such text.
     """
     given = {name: value for name, value in app.config.items() if name.startswith(PREFIX)}
-    return {name: _text(name, value) for name, value in given.items() if value is not None}
+    return {name: setting_text(name, value) for name, value in given.items() if value is not None}
 
 
 def _forget() -> None:
@@ -64,21 +61,3 @@ def _forget() -> None:
         if os.environ.get(name) == text:
             del os.environ[name]
     _ours.clear()
-
-
-def _text(name: str, value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case str() | int() | float() | Path():
-            return str(value)
-        case timedelta():
-            return f"{value.total_seconds():f}s"
-        case list() | tuple() if all(isinstance(each, str) for each in value):
-            return ",".join(value)
-        case Mapping():
-            return json.dumps(dict(value))
-    raise ConfigurationError(
-        f"{name}: expected text, a number, a timedelta, a list of text or a mapping, got "
-        f"{type(value).__name__}"
-    )

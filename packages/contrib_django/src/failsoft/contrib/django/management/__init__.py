@@ -1,0 +1,1 @@
+"""What Django finds the commands by."""
