@@ -1,0 +1,1 @@
+"""`failsoft adopt scan`: what there is to adopt in a program, read and never rewritten."""
