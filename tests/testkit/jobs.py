@@ -101,3 +101,17 @@ async def get() -> str:
 @job(concurrency=Concurrency(limit=1))
 def alone(payload: Nothing, ctx: JobContext) -> None:
     return None
+
+
+@job()
+def sign_up(payload: Person, ctx: JobContext) -> str:
+    return dispatch_job(send_welcome, payload).id
+
+
+@job()
+def post(payload: Nothing, ctx: JobContext) -> None:
+    ctx.run("post", work_in, tx=True)
+
+
+def work_in(transaction: object) -> None:
+    DONE.append("post")

@@ -4,15 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from failsoft.api import (
-    JobState,
-    LedgerUnavailableError,
-    dispatch_job,
-)
-from failsoft.job_engine.crash_points import HOOKS, POINTS
-from failsoft.testkit import ProcessDied, Testkit
+from failsoft.api import dispatch_job
+from failsoft.job_engine.crash_points import HOOKS
+from failsoft.testkit import Testkit
 from failsoft.testkit.results import FAILURES, Failure
-from tests.testkit.jobs import File, Nothing, Person, fetch, import_file, nap, pay, send_welcome
+from tests.testkit.jobs import File, Nothing, Person, fetch, import_file, nap, send_welcome
 
 STEPS = ("load-1", "load-2", "load-3")
 
@@ -84,17 +80,6 @@ def test_a_worker_dies_while_its_job_falls_asleep(failsoft: Testkit, moment: str
     failsoft.assert_steps(handle, "before", "sleep", "after", once=True)
 
 
-def test_a_once_step_in_doubt_holds_the_job(failsoft: Testkit) -> None:
-    handle = dispatch_job(pay, Nothing())
-    failsoft.die_during_step("charge")
-
-    failsoft.drain()
-    failsoft.travel(minutes=2)
-    failsoft.drain()
-
-    failsoft.assert_held(handle, "charge")
-
-
 def test_an_async_worker_dies(failsoft: Testkit, done: list[str]) -> None:
     handle = dispatch_job(fetch, Nothing())
     failsoft.die_after_step("get")
@@ -131,19 +116,6 @@ def test_an_attempt_loses_its_lease(failsoft: Testkit, done: list[str]) -> None:
     assert "job.fenced" in [event.kind for event in failsoft.events]
 
 
-def test_a_job_is_taken_from_its_dead_worker_at_once(failsoft: Testkit) -> None:
-    handle = dispatch_job(import_file, File())
-    failsoft.die_after_step("load-1")
-    failsoft.drain()
-
-    failsoft.lose_lease(handle)
-
-    failsoft.assert_state(handle, "offered")
-    failsoft.travel(minutes=2)
-    failsoft.drain()
-    failsoft.assert_steps(handle, *STEPS, once=True)
-
-
 @pytest.mark.parametrize("how", FAILURES)
 def test_a_job_outlives_each_failure_of_its_engine(failsoft: Testkit, how: Failure) -> None:
     failsoft.fail_engine("rq", how)
@@ -169,42 +141,6 @@ def test_one_offer_fails(failsoft: Testkit) -> None:
     failsoft.assert_ran_on(again, "rq")
 
 
-def test_no_engine_takes_a_job_until_one_is_healed(failsoft: Testkit) -> None:
-    for name in ("rq", "dramatiq"):
-        failsoft.fail_engine(name)
-    handle = dispatch_job(send_welcome, Person())
-    failsoft.drain()
-    failsoft.assert_state(handle, "scheduled")
-
-    failsoft.heal_engine("dramatiq")
-    failsoft.travel(minutes=2)
-    failsoft.drain()
-
-    failsoft.assert_ran_on(handle, "dramatiq")
-
-
-def test_what_an_engine_lost_is_offered_again(failsoft: Testkit) -> None:
-    handle = dispatch_job(send_welcome, Person())
-    failsoft.wipe_engine("rq")
-
-    assert failsoft.drain().ran == 0
-    failsoft.travel(minutes=1)
-    failsoft.drain()
-
-    failsoft.assert_state(handle, "succeeded")
-
-
-def test_stopped_workers_leave_a_job_to_the_other_engine(failsoft: Testkit) -> None:
-    failsoft.stop_workers("rq", "default")
-    failsoft.travel(seconds=5)
-    handle = dispatch_job(send_welcome, Person())
-    other = dispatch_job(send_welcome, Person(), queue="scheduled")
-    failsoft.drain()
-
-    failsoft.assert_ran_on(handle, "dramatiq")
-    failsoft.assert_ran_on(other, "rq")
-
-
 def test_a_message_that_comes_again_is_void(failsoft: Testkit, done: list[str]) -> None:
     handle = dispatch_job(import_file, File())
     failsoft.drain()
@@ -214,15 +150,6 @@ def test_a_message_that_comes_again_is_void(failsoft: Testkit, done: list[str]) 
 
     assert (drained.ran, drained.stale) == (0, 1)
     assert done == list(STEPS)
-
-
-def test_a_ledger_that_is_away_refuses_a_dispatch(failsoft: Testkit) -> None:
-    failsoft.ledger_down("dispatch")
-
-    with pytest.raises(LedgerUnavailableError):
-        dispatch_job(send_welcome, Person())
-
-    failsoft.refute_dispatched(send_welcome)
 
 
 @pytest.mark.parametrize("during", ["claim", "begin", "step", "conclude"])
@@ -239,30 +166,6 @@ def test_a_job_waits_for_a_ledger_that_is_away(
     failsoft.assert_steps(handle, *STEPS, once=True)
     failsoft.assert_state(handle, "succeeded")
     assert done == list(STEPS)
-
-
-#: The process of the test itself is what reaches these in a dispatch.
-OF_DISPATCHES = ("dispatch.before", "dispatch.after", "engine.before", "engine.after")
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_a_job_outlives_a_death_at_each_point(failsoft: Testkit, point: str) -> None:
-    failsoft.crash_at(point)
-    try:
-        dispatch_job(import_file, File())
-    except ProcessDied:
-        assert point in OF_DISPATCHES
-    if not failsoft.dispatched():
-        assert point == "dispatch.before"
-        dispatch_job(import_file, File())
-    handle = failsoft.job(import_file)
-    for _ in range(3):
-        failsoft.drain()
-        failsoft.travel(minutes=2)
-    failsoft.drain()
-
-    failsoft.assert_state(handle, JobState.SUCCEEDED)
-    failsoft.assert_steps(handle, *STEPS)
 
 
 def test_no_hook_is_left_behind(failsoft: Testkit) -> None:

@@ -184,16 +184,6 @@ def test_a_year_passes_at_once(failsoft: Testkit) -> None:
     failsoft.assert_state(handle, "succeeded")
 
 
-def test_an_event_wakes_a_job(failsoft: Testkit) -> None:
-    handle = dispatch_job(approve, Nothing())
-    failsoft.drain()
-
-    assert failsoft.send_event("approved", "yes", to=handle) == 1
-    failsoft.drain()
-
-    assert handle.result() == "yes"
-
-
 def test_jobs_with_limits_run_one_after_the_other(failsoft: Testkit) -> None:
     handles = [dispatch_job(alone, Nothing()) for _ in range(3)]
 

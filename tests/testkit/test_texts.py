@@ -5,10 +5,16 @@ from typing import Any, cast
 
 import pytest
 
-from failsoft.api import ConfigurationError, dispatch_job, use_dispatcher
+from failsoft.api import (
+    ConfigurationError,
+    OptionInvalidError,
+    TransactionUnsupportedError,
+    dispatch_job,
+    use_dispatcher,
+)
 from failsoft.testkit import Testkit
 from failsoft.testkit.session import expect_no_dispatcher, options_of
-from tests.testkit.jobs import File, Nothing, Person, import_file, nap, pay, send_welcome
+from tests.testkit.jobs import File, Nothing, Person, import_file, nap, pay, post, send_welcome
 
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -162,7 +168,15 @@ def test_a_dispatcher_that_is_in_use(failsoft: Testkit) -> None:
     ("given", "text"),
     [
         ({"mod": "manual"}, "expected options of failsoft .*, got 'mod'; did you mean 'mode'"),
-        ({"mode": "eager"}, "expected mode to be one of manual, inline, got 'eager'"),
+        ({"mode": "eager"}, "expected mode to be one of manual, inline, real, got 'eager'"),
+        (
+            {"ledger": "sqlite"},
+            "expected ledger in mode 'manual' to be one of memory, got 'sqlite'",
+        ),
+        (
+            {"mode": "real", "ledger": "mysql"},
+            "expected ledger in mode 'real' to be one of sqlite, postgresql, got 'mysql'",
+        ),
         ({"engines": "rq"}, r"expected engines=\(names, ...\), got 'rq'"),
     ],
 )
@@ -174,3 +188,24 @@ def test_an_option_of_the_marker(given: dict[str, Any], text: str) -> None:
 def test_an_option_without_its_name() -> None:
     with pytest.raises(ConfigurationError, match="expected options by name"):
         options_of(("inline",), {})
+
+
+def test_what_needs_the_ledgers_database(failsoft: Testkit) -> None:
+    text = (
+        "the ledger's database, and this test's ledger is in memory; run the test on a database: "
+        "@pytest.mark.failsoft(mode='real')"
+    )
+    with pytest.raises(OptionInvalidError) as raised:
+        dispatch_job(send_welcome, Person(), session=object())
+    assert text_of(raised) == f"a dispatch with session=object is recorded in {text}"
+
+    with pytest.raises(TransactionUnsupportedError) as failed:
+        failsoft.perform(post, Nothing())
+    assert text_of(failed) == f"step 'post' works in {text}"
+
+    with pytest.raises(AssertionError) as asked:
+        _ = failsoft.ledger_url
+    assert text_of(asked) == (
+        "expected a ledger with a database, got one in memory; run the test on one: "
+        "@pytest.mark.failsoft(mode='real')"
+    )

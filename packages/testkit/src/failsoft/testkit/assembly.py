@@ -1,18 +1,14 @@
 """Putting a dispatcher and its maintenance together, as a worker does."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar, Unpack
-
-from pydantic import BaseModel
+from functools import wraps
+from typing import Any
 
 from failsoft.dispatcher.dispatcher import Dispatcher
-from failsoft.dispatcher.dispatching.bulk import MANY, DispatchOutcome, DispatchRequest, Many
-from failsoft.dispatcher.dispatching.flow import Completion
-from failsoft.dispatcher.handles.flow import ChainHandle, GroupHandle
 from failsoft.dispatcher.handles.job import JobHandle
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
@@ -23,18 +19,12 @@ from failsoft.dispatcher.offering.engines import Engine, EngineSet
 from failsoft.dispatcher.offering.offerer import Offerer
 from failsoft.dispatcher.offering.router import LiveWorkers, Router
 from failsoft.dispatcher.offering.try_log import TryLog
-from failsoft.dispatcher.options.options import DispatchOptions
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.definitions.definition import AnyDefinition, JobDefinition
-from failsoft.job_engine.definitions.links import AnyLink
 from failsoft.job_engine.ports.ledger import Ledger
-from failsoft.job_engine.records.groups import When
 from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.telemetry import Event
 from failsoft.testkit.results import ProcessDied
-
-P = TypeVar("P", bound=BaseModel)
-R = TypeVar("R")
 
 #: How an engine that failed comes back: as soon as probes find it.
 POLICY = BreakerPolicy(ramp=timedelta(0))
@@ -49,92 +39,67 @@ class QuietEngineSet(EngineSet):
         """Start no thread."""
 
 
+def _noted(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a way to dispatch that shows the kit its definitions, and what came of them."""
+
+    @wraps(method)
+    def dispatch(self: "KitDispatcher", *given: Any, **options: Any) -> Any:
+        for each in definitions_in([*given, *options.values()]):
+            self.register(each)
+        with self.dying():
+            found = method(self, *given, **options)
+        is_new = isinstance(found, JobHandle) and found.created
+        self.dispatched(found.id if is_new else "", options)
+        return found
+
+    return dispatch
+
+
 class KitDispatcher(Dispatcher):
     """`Dispatcher` that shows the kit each job that this process dispatches.
 
     Attributes:
         register: Called with each definition, before its job is recorded.
         dispatched: Called after each dispatch, with the id of its job and its options; an
-            empty id stands for many jobs.
+            empty id stands for many jobs, or for none that is new.
         died: Called when the process died that dispatched.
     """
 
-    died: Callable[[], object] = staticmethod(lambda: None)
-
     register: Callable[[AnyDefinition], object] = staticmethod(lambda definition: None)
     dispatched: Callable[[str, Mapping[str, Any]], object] = staticmethod(lambda job_id, opts: None)
+    died: Callable[[], object] = staticmethod(lambda: None)
 
     @property
     def clock(self) -> Clock:
         """The clock that it reads."""
         return self._clock
 
-    def dispatch(
-        self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
-    ) -> JobHandle[R]:
-        """Dispatch a job."""
-        self._learn(job)
-        with self._dying():
-            handle = super().dispatch(job, payload, **options)
-        self.dispatched(handle.id if handle.created else "", dict(options))
-        return handle
-
-    def dispatch_many(
-        self,
-        job: JobDefinition[P, R],
-        items: Iterable[P | DispatchRequest[P]],
-        *,
-        how: Many = MANY,
-        **options: Unpack[DispatchOptions],
-    ) -> list[DispatchOutcome[R]]:
-        """Dispatch many jobs of one definition."""
-        self._learn(job)
-        with self._dying():
-            found = super().dispatch_many(job, items, how=how, **options)
-        self.dispatched("", {})
-        return found
-
-    def dispatch_chain(
-        self,
-        *links: *tuple[*tuple[AnyLink[Any], ...], AnyLink[R]],
-        chain_id: str | None = None,
-        shard: str | None = None,
-    ) -> ChainHandle[R]:
-        """Dispatch jobs that run one after the other."""
-        self._learn(*(getattr(link, "job", None) for link in links))
-        found = super().dispatch_chain(*links, chain_id=chain_id, shard=shard)
-        self.dispatched("", {})
-        return found
-
-    def dispatch_group(
-        self,
-        links: Sequence[AnyLink[Any]],
-        completion: Completion | None = None,
-        *,
-        when: When = "all_ended",
-        group_id: str | None = None,
-        shard: str | None = None,
-    ) -> GroupHandle:
-        """Dispatch jobs that run side by side."""
-        self._learn(*(getattr(link, "job", None) for link in links))
-        self._learn(getattr(completion, "job", completion))
-        found = super().dispatch_group(links, completion, when=when, group_id=group_id, shard=shard)
-        self.dispatched("", {})
-        return found
-
     @contextmanager
-    def _dying(self) -> Iterator[None]:
+    def dying(self) -> Iterator[None]:
+        """Say so if the process died in the block."""
         try:
             yield
         except ProcessDied:
             self.died()
             raise
 
-    def _learn(self, *definitions: object) -> None:
-        for each in definitions:
-            # What is no definition is refused by the dispatch, which has the words for it.
-            if isinstance(each, JobDefinition):
-                self.register(each)
+
+# Not by definitions of their own, which would repeat four signatures.
+for _way in ("dispatch", "dispatch_many", "dispatch_chain", "dispatch_group"):
+    setattr(KitDispatcher, _way, _noted(getattr(Dispatcher, _way)))
+
+
+def definitions_in(given: Iterable[object]) -> Iterator[AnyDefinition]:
+    """Find the definitions among the arguments of a dispatch: alone, in links, in lists of them.
+
+    What is no definition is refused by the dispatch, which has the words for it.
+    """
+    for each in given:
+        found = getattr(each, "job", each)
+        if isinstance(found, JobDefinition):
+            yield found
+        elif isinstance(each, (list, tuple)):
+            yield from definitions_in(each)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from failsoft.job_engine.crash_points import COMMITS, POINTS
 from failsoft.job_engine.policies.queue import queue_profile
 from failsoft.job_engine.validation import did_you_mean
 from failsoft.testkit.looking import AnyHandle, Looking, id_of
-from failsoft.testkit.memory.ledger import Trap
 from failsoft.testkit.results import FAILURES, Failure
+from failsoft.testkit.traps import Trap
 
 
 class Breaking(Looking):

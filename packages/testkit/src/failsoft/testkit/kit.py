@@ -17,10 +17,9 @@ from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.testkit.breaking import Breaking
-from failsoft.testkit.looking import ALL_JOBS
 from failsoft.testkit.perform import perform
 from failsoft.testkit.results import Attempt, Drained, DrainLimitError, Performed
-from failsoft.testkit.world import UNFINISHED, World
+from failsoft.testkit.world import ALL_JOBS, UNFINISHED, World
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")

@@ -16,15 +16,12 @@ from failsoft.job_engine.telemetry import Event
 from failsoft.testkit.matching import Expected, listing
 from failsoft.testkit.results import Dispatched, delay_of
 from failsoft.testkit.story import story
-from failsoft.testkit.world import World
+from failsoft.testkit.world import ALL_JOBS, World
 
 R = TypeVar("R")
 
 #: A job by its handle or its id.
 AnyHandle = JobHandle[Any] | str
-
-#: More jobs than a test has.
-ALL_JOBS = 1_000_000
 
 
 class Looking:
@@ -42,8 +39,23 @@ class Looking:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger in memory, to read what nothing else here shows."""
+        """The ledger, to read what nothing else here shows."""
         return self._world.ledger
+
+    @property
+    def ledger_url(self) -> str:
+        """The URL of the ledger's database, which is in mode `real` only.
+
+        Raises:
+            AssertionError: The ledger is in memory.
+        """
+        found = self._world.ledger_url
+        if found is None:
+            raise AssertionError(
+                "expected a ledger with a database, got one in memory; run the test on one: "
+                "@pytest.mark.failsoft(mode='real')"
+            )
+        return found
 
     def job(self, definition: "JobDefinition[Any, R]") -> JobHandle[R]:
         """Return the handle of the only job of a definition.

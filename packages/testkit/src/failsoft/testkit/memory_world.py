@@ -2,9 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from failsoft.dispatcher.offering.bounded_caller import DirectCaller
 from failsoft.dispatcher.offering.engines import Engine
@@ -17,91 +18,66 @@ from failsoft.job_engine.policies.queue import QueueProfile, declared_queues
 from failsoft.job_engine.records.job import Claim, Ticket, WorkerRecord
 from failsoft.job_engine.records.message import Message
 from failsoft.job_engine.records.states import JobState
-from failsoft.job_engine.telemetry import Event
-from failsoft.testkit.assembly import KitDispatcher, assemble
+from failsoft.testkit.assembly import assemble
 from failsoft.testkit.catalogue import KitCatalogue, in_loop, noting_errors
-from failsoft.testkit.memory.clock import LOOK, KitClock
+from failsoft.testkit.driven_world import TTL, DrivenWorld
+from failsoft.testkit.memory.clock import KitClock
 from failsoft.testkit.memory.engine import KitEngine
-from failsoft.testkit.memory.ledger import DyingLedger, Trap
+from failsoft.testkit.memory.ledger import DyingLedger
 from failsoft.testkit.results import Attempt, Failure, ProcessDied
+from failsoft.testkit.traps import Trap
 
-#: A long time is passed in long looks, once nothing has moved for a while.
-CALM, LONG_LOOK = timedelta(minutes=10), timedelta(minutes=1)
-#: How long a worker counts as live after a heartbeat; one that is stopped is retired at once.
-TTL = LONG_LOOK * 2
 #: How long a dispatch may try to hand a job over; the clock stands still meanwhile.
 BUDGET = timedelta(seconds=1)
 
 
-class MemoryWorld:
+class _Taken(NamedTuple):
+    engine: str
+    queue: QueueProfile
+    message: Message
+
+
+class MemoryWorld(DrivenWorld[_Taken]):
     """`World` in memory; nothing runs in a thread of its own."""
 
     def __init__(self, engines: Sequence[str], start: datetime) -> None:
         """Begin with an empty ledger, engines that are up, and a worker for each queue."""
-        self.clock: KitClock = KitClock(start)
-        self.events: list[Event] = []
-        self.engines: Sequence[str] = tuple(engines)
-        self.ledger: DyingLedger = DyingLedger(self.clock)
-        self.catalogue: KitCatalogue = KitCatalogue(self._wrapped)
+        clock = KitClock(start)
+        super().__init__(engines, clock, KitCatalogue(self._wrapped))
+        self._ledger = DyingLedger(clock)
         self.current: Claim | None = None
         self._errors: dict[str, BaseException] = {}
+        self._noting: dict[str, tuple[AnyDefinition, AnyDefinition]] = {}
         self._steps: dict[str, str] = {}
         self._adapters = {name: KitEngine(name) for name in engines}
-        self._stopped: set[tuple[str, str | None]] = set()
         self._crash: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._scheduled: list[AnyDefinition] = []
         adapters = {name: Engine(each, DirectCaller()) for name, each in self._adapters.items()}
-        assembled = assemble(
-            *(self.ledger, adapters),
-            clock=self.clock,
-            listener=self.events.append,
-            jobs=self._scheduled,
-            budget=BUDGET,
+        self._executor = Executor(self.ledger, self.catalogue, clock, self.events.append)
+        self.drive(
+            assemble(
+                *(self.ledger, adapters),
+                clock=clock,
+                listener=self.events.append,
+                jobs=self._scheduled,
+                budget=BUDGET,
+            )
         )
-        self.dispatcher: KitDispatcher = assembled.dispatcher
-        self.dispatcher.register = self.catalogue.register
-        self.dispatcher.died = self._start_another
-        self._maintenance = assembled.maintenance
-        self._engines = assembled.engines
-        self._executor = Executor(self.ledger, self.catalogue, self.clock, self.events.append)
-        self.clock.on_look = self._while_it_waits
-        self._beat()
+        clock.on_look = self._while_it_waits
 
-    def now(self) -> datetime:
-        """Return the time at which the clock stands."""
-        return self.clock.now()
+    @property
+    def ledger(self) -> DyingLedger:
+        """The ledger."""
+        return self._ledger
+
+    @property
+    def ledger_url(self) -> str | None:
+        """None: it is in memory."""
+        return None
 
     def bodies(self, job_id: str) -> Sequence[tuple[int, str]]:
         """Return the steps of a job whose bodies returned."""
-        return self.ledger.bodies.get(job_id, ())
-
-    def schedule(self, names: Iterable[str]) -> None:
-        """Fire the schedules of registered jobs."""
-        known = {job.name for job in self._scheduled}
-        self._scheduled.extend(
-            job for job in self.catalogue if job.name in names and job.name not in known
-        )
-
-    def run(self, queue: str | None, most: int) -> tuple[Sequence[Attempt], int]:
-        """Run what is due."""
-        ran, stale = list[Attempt](), 0
-        self._beat()
-        while len(ran) < most:
-            taken = self._next(queue)
-            if taken is None:
-                self._look()
-                taken = self._next(queue)
-            if taken is None:
-                break
-            attempt = self._attempt(*taken)
-            if attempt is None:
-                stale += 1
-            else:
-                ran.append(attempt)
-                if attempt.state is JobState.FAILED:
-                    break
-        return ran, stale
+        return self.ledger.traps.bodies.get(job_id, ())
 
     def error_of(self, job_id: str) -> BaseException | None:
         """Return what the handler of a job raised last."""
@@ -114,17 +90,6 @@ class MemoryWorld:
     def use_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Run the coroutines of `async def` handlers in a loop of the test."""
         self._loop = loop
-
-    def pass_time(self, span: timedelta) -> None:
-        """Let time pass in looks: heartbeats, rescues, what is due, schedules."""
-        end, moved, seen = self.clock.now() + span, self.clock.now(), self._picture()
-        self._look()
-        while self.clock.now() < end:
-            calm = self.clock.now() - moved > CALM
-            self.clock.advance(min(self._stride(calm=calm), end - self.clock.now()))
-            self._look()
-            if (found := self._picture()) != seen:
-                seen, moved = found, self.clock.now()
 
     def fail_engine(self, name: str, how: Failure, times: int | None) -> None:
         """Break an engine."""
@@ -162,14 +127,14 @@ class MemoryWorld:
 
     def set_trap(self, trap: Trap) -> None:
         """Let something befall the next attempt that comes to a step."""
-        self.ledger.traps.append(trap)
+        self.ledger.traps.waiting.append(trap)
 
     def lose_lease(self, job_id: str) -> None:
         """Take a job away from the attempt that runs it, or from the next one."""
         if self.ledger.get(job_id).state is JobState.RUNNING:
             self.ledger.end_lease(job_id)
         else:
-            self.ledger.traps.append(Trap("lose", "during", None, job_id))
+            self.ledger.traps.waiting.append(Trap("lose", "during", None, job_id))
 
     def ledger_down(self, during: str | None, times: int) -> None:
         """Let the ledger be away in the next calls."""
@@ -191,34 +156,32 @@ class MemoryWorld:
             self._crash = None
             self.ledger.die(point)
 
-    def _start_another(self) -> None:
+    def _died(self) -> None:
         # What died in a dispatch of a job is its worker, which the attempt's end replaces.
         if self.current is None:
             self.ledger.start_process()
 
     def _wrapped(self, definition: AnyDefinition) -> AnyDefinition:
-        noted = noting_errors(definition, self._note_error)
+        # Made once for each: a definition checks all that it says when it is made.
+        known, noted = self._noting.get(definition.name, (None, definition))
+        if known is not definition:
+            noted = noting_errors(definition, self._note_error)
+            self._noting[definition.name] = (definition, noted)
         return noted if self._loop is None else in_loop(noted, self._loop)
 
     def _note_error(self, error: BaseException) -> None:
         if self.current is not None:
             self._errors[self.current.job_id] = error
 
-    def _lanes(self, wanted: str | None) -> Iterator[tuple[str, QueueProfile]]:
-        for engine in self.engines:
-            for queue in list(declared_queues().values()):
-                off = {(engine, queue.name), (engine, None)} & self._stopped
-                if not off and wanted in (None, queue.name):
-                    yield engine, queue
-
-    def _next(self, queue: str | None) -> tuple[str, QueueProfile, Message] | None:
+    def _next(self, queue: str | None) -> _Taken | None:
         for engine, each in self._lanes(queue):
             message = self._adapters[engine].take(each)
             if message is not None:
-                return engine, each, message
+                return _Taken(engine, each, message)
         return None
 
-    def _attempt(self, engine: str, queue: QueueProfile, message: Message) -> Attempt | None:
+    def _attempt(self, found: _Taken) -> Attempt | None:
+        engine, queue, message = found
         name = self._name_of(message.job_id)
         self.ledger.start_process()
         try:
@@ -242,7 +205,7 @@ class MemoryWorld:
     def _leave_attempt(self, job_id: str) -> None:
         self.ledger.start_process()
         if self.current is not None:
-            self._steps[job_id] = self.ledger.begun.get(self.current.claim_id, "")
+            self._steps[job_id] = self.ledger.traps.begun.get(self.current.claim_id, "")
         self.current = None
 
     def _claimed(self, ticket: Ticket) -> Claim | None:
@@ -264,31 +227,14 @@ class MemoryWorld:
         self._beat()
 
     def _look(self) -> None:
-        """Do what the maintenance of some worker does; one that dies is another's next time."""
         self.ledger.start_process()
-        try:
-            self._beat()
-            self._maintenance.tick()
-        except (ProcessDied, LedgerError):
-            self.ledger.start_process()
+        super()._look()
 
     def _beat(self) -> None:
         for engine, queue in self._lanes(None):
             worker = WorkerRecord(_boot_id(engine, queue.name), engine, queue.name, "test", 1, 8)
             with suppress(LedgerError):
                 self.ledger.beat(worker, TTL)
-
-    def _stride(self, *, calm: bool) -> timedelta:
-        """Return how much time may pass until the next look is due."""
-        if all(map(self._engines.is_closed, self.engines)):
-            idle = self.ledger.idle_for()
-            if idle is not None:
-                return max(idle, LOOK)
-        return LONG_LOOK if calm else LOOK
-
-    def _picture(self) -> object:
-        jobs = self.ledger.unfinished()
-        return [(job.id, job.state, job.epoch, job.pickups_missed) for job in jobs]
 
 
 def _boot_id(engine: str, queue: str) -> str:

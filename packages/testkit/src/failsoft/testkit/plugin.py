@@ -4,6 +4,7 @@ An entry point of the group `pytest11`. It imports no more of Failsoft than its 
 test requests the fixture.
 """
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from failsoft.testkit.kit import Testkit
 
 _MARKER = (
-    "failsoft(mode, engines, jobs, start): how the fixture `failsoft` of a test is made; "
-    "mode is manual or inline"
+    "failsoft(mode, ledger, engines, jobs, start): how the fixture `failsoft` of a test is made; "
+    "mode is manual, inline or real"
 )
 
 
@@ -33,8 +34,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
 
 
+@pytest.fixture(scope="session")
+def _failsoft_servers() -> Iterator[None]:
+    """Stop the servers that tests of mode `real` have started, with the session."""
+    yield
+    servers = sys.modules.get("failsoft.testkit.real.servers")
+    if servers is not None:
+        servers.close_servers()
+
+
 @pytest.fixture
-def failsoft(request: pytest.FixtureRequest) -> "Iterator[Testkit]":
+def failsoft(request: pytest.FixtureRequest, _failsoft_servers: None) -> "Iterator[Testkit]":
     """Give the test a Failsoft of its own; `dispatch_job` uses it meanwhile."""
     # Imported here: the plug-in is loaded in every run, and most tests request nothing of it.
     from failsoft.testkit.session import opened, options_of  # noqa: PLC0415 - see above

@@ -15,9 +15,13 @@ from failsoft.job_engine.validation import did_you_mean
 from failsoft.testkit.kit import Testkit
 from failsoft.testkit.memory_world import MemoryWorld
 from failsoft.testkit.results import UnfinishedJobs
+from failsoft.testkit.world import World
 
-Mode = Literal["manual", "inline"]
+Mode = Literal["manual", "inline", "real"]
+LedgerName = Literal["memory", "sqlite", "postgresql"]
 ENGINES = ("rq", "dramatiq")
+#: The ledgers of mode `real`, the first of which is taken where none is named.
+LEDGERS = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +29,16 @@ class KitOptions:
     """How a kit is made.
 
     Attributes:
-        mode: `manual` runs jobs in `drain`, `inline` at each dispatch.
+        mode: `manual` runs jobs in `drain`, `inline` at each dispatch; `real` as `manual`, on
+            servers and in worker processes.
+        ledger: The ledger of mode `real`, `sqlite` or `postgresql`; of the others it is `memory`.
         engines: The names of the engines, in order of preference.
         jobs: Jobs, or names of modules, that the test has besides those that it dispatches.
         start: Where the kit's clock begins; now, where it is None.
     """
 
     mode: Mode = "manual"
+    ledger: LedgerName | None = None
     engines: Sequence[str] = ENGINES
     jobs: Sequence[AnyDefinition | str] = ()
     start: datetime | None = None
@@ -54,6 +61,9 @@ def options_of(args: Sequence[object], given: Mapping[str, Any]) -> KitOptions:
             )
     options = KitOptions(**given)
     _one_of("mode", options.mode, get_args(Mode))
+    if options.ledger is not None:
+        known_ledgers = LEDGERS if options.mode == "real" else ("memory",)
+        _one_of(f"ledger in mode {options.mode!r}", options.ledger, known_ledgers)
     if isinstance(options.engines, str) or not options.engines:
         raise ConfigurationError(f"expected engines=(names, ...), got {options.engines!r}")
     return options
@@ -75,7 +85,7 @@ def opened(
     """
     expect_no_dispatcher()
     with ExitStack() as stack:
-        world = MemoryWorld(options.engines, options.start or datetime.now(UTC))
+        world = _world(options)
         stack.callback(world.close)
         kit = Testkit(world)
         use_dispatcher(world.dispatcher)
@@ -89,6 +99,22 @@ def opened(
         raise AssertionError(left)
     if left:
         warnings.warn(left, UnfinishedJobs, stacklevel=2)
+
+
+def _world(options: KitOptions) -> World:
+    if options.mode != "real":
+        return MemoryWorld(options.engines, options.start or datetime.now(UTC))
+    try:
+        # Imported here: it needs the worker app, and servers that most tests do without.
+        from failsoft.testkit.real_world import RealWorld  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise ConfigurationError(
+            f"expected failsoft-worker for mode='real', got none ({error}); run: "
+            "pip install 'failsoft[embedded,test]', or take mode='manual'"
+        ) from error
+    return RealWorld(
+        options.engines, options.start, "postgresql" if options.ledger == "postgresql" else "sqlite"
+    )
 
 
 def expect_no_dispatcher() -> None:

@@ -5,16 +5,27 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.telemetry import Event
 from failsoft.testkit.assembly import KitDispatcher
 from failsoft.testkit.catalogue import KitCatalogue
-from failsoft.testkit.memory.ledger import Trap
 from failsoft.testkit.results import Attempt, Failure
+from failsoft.testkit.traps import Trap
 
+#: More jobs than a test has.
+ALL_JOBS = 1_000_000
 #: The states in which a job is unfinished.
 UNFINISHED = (JobState.SCHEDULED, JobState.OFFERED, JobState.RUNNING)
+
+
+class TravelClock(Clock, Protocol):
+    """A clock that a test moves."""
+
+    def advance(self, span: timedelta) -> None:
+        """Let time pass at once."""
+        ...
 
 
 class World(Protocol):
@@ -28,6 +39,11 @@ class World(Protocol):
     @property
     def ledger(self) -> Ledger:
         """The ledger."""
+        ...
+
+    @property
+    def ledger_url(self) -> str | None:
+        """The URL of the ledger's database; None where it is in memory."""
         ...
 
     @property

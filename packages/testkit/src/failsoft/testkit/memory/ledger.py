@@ -1,22 +1,25 @@
 """The ledger of the kit: it is away on demand, and nothing of a worker that died reaches it."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Literal, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.crash_points import reached
-from failsoft.job_engine.errors import LedgerUnavailableError
+from failsoft.job_engine.errors import (
+    LedgerUnavailableError,
+    OptionInvalidError,
+    TransactionUnsupportedError,
+)
+from failsoft.job_engine.ports.transactional import CallersTransaction
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import (
     CancelOutcome,
     Claim,
     Conclusion,
     JobRecord,
-    StepKind,
     StepRecord,
     Ticket,
 )
@@ -24,11 +27,14 @@ from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.records.states import JobState
 from failsoft.testing import MemoryLedger
 from failsoft.testkit.results import ProcessDied
+from failsoft.testkit.traps import Trap, Traps
 
 T = TypeVar("T")
 
-Moment = Literal["before", "during", "after"]
-Deed = Literal["die", "cancel", "lose"]
+_NO_DATABASE = (
+    "the ledger's database, and this test's ledger is in memory; run the test on a database: "
+    "@pytest.mark.failsoft(mode='real')"
+)
 
 #: The crash point of an offer, by the state of the job that is offered.
 _OFFERS = {
@@ -36,22 +42,6 @@ _OFFERS = {
     JobState.OFFERED: "reoffer",
     JobState.RUNNING: "recover",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Trap:
-    """What befalls the next attempt that comes to a step.
-
-    Attributes:
-        step: The step's name; None for the first one.
-        job_id: The job; None for any.
-        moment: Before its body, when its body has returned, or when it is recorded.
-    """
-
-    deed: Deed
-    moment: Moment
-    step: str | None
-    job_id: str | None = None
 
 
 class DyingLedger(MemoryLedger):
@@ -62,16 +52,12 @@ class DyingLedger(MemoryLedger):
     a dead process, and leaves a running job whose lease is renewed no more.
 
     Attributes:
-        traps: What is to befall attempts; each does so once.
-        bodies: The steps of each job whose bodies returned: pairs of epoch and name.
-        begun: The step that an attempt began last, by its claim.
+        traps: What is to befall attempts.
     """
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self.traps: list[Trap] = []
-        self.bodies: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
-        self.begun: dict[str, str] = {}
+        self.traps: Traps = Traps(self._carry_out)
         self._is_dead = False
         self._away: dict[str, int] = {}
 
@@ -120,29 +106,37 @@ class DyingLedger(MemoryLedger):
     def begin(self, claim: Claim, name: str, seq: int) -> Sequence[StepRecord]:
         """Check the authority before a step."""
         found = self._at("begin", lambda: super(DyingLedger, self).begin(claim, name, seq))
-        if not any(step.kind is not StepKind.INTENT for step in found):
-            self.begun[claim.claim_id] = name
-            self._spring("before", claim, name)
+        self.traps.beginning(claim, name, found)
         return found
 
     def record(self, claim: Claim, step: StepRecord) -> None:
         """Record a finished step."""
-        finished = step.kind is not StepKind.INTENT
-        if finished:
-            self._note_body(claim, step.name)
-            self._spring("during", claim, step.name)
+        self.traps.finishing(claim, step)
         self._at("step", lambda: super(DyingLedger, self).record(claim, step))
-        if finished:
-            self._spring("after", claim, step.name)
+        self.traps.finished(claim, step)
+
+    def record_in(self, claim: Claim, step: StepRecord, work: Callable[[Any], str]) -> StepRecord:
+        """Refuse: there is no transaction to share.
+
+        Raises:
+            TransactionUnsupportedError: Always.
+        """
+        raise TransactionUnsupportedError(f"step {step.name!r} works in {_NO_DATABASE}")
+
+    def within(self, session: object) -> CallersTransaction:
+        """Refuse: a ledger in memory shares no database.
+
+        Raises:
+            OptionInvalidError: Always.
+        """
+        kind = type(session).__name__
+        raise OptionInvalidError(f"a dispatch with session={kind} is recorded in {_NO_DATABASE}")
 
     def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
         """End the attempt."""
-        slept = conclusion.step
-        if slept is not None:
-            self._spring("during", claim, slept.name)
+        self.traps.concluding(claim, conclusion)
         state = self._at("conclude", lambda: super(DyingLedger, self).conclude(claim, conclusion))
-        if slept is not None:
-            self._spring("after", claim, slept.name)
+        self.traps.concluded(claim, conclusion)
         return state
 
     def renew(self, claims: Sequence[Claim]) -> Sequence[Claim]:
@@ -185,20 +179,6 @@ class DyingLedger(MemoryLedger):
         if job.state is JobState.RUNNING:
             super().offer(job, OfferPlan(str(job.engine), timedelta(0), "lease lost: lose_lease"))
 
-    def unfinished(self) -> list[JobRecord]:
-        """Return the jobs that have not ended."""
-        with self.transaction():
-            return [row.record() for row in self._store.rows.values() if not row.state.is_terminal]
-
-    def idle_for(self) -> timedelta | None:
-        """Return for how long nothing happens by itself; None while a job is offered or runs."""
-        jobs, (now, schedules) = self.unfinished(), self.schedules()
-        if any(job.state in (JobState.OFFERED, JobState.RUNNING) for job in jobs):
-            return None
-        times = [each.next_at for each in schedules if not each.paused]
-        times += [at for job in jobs for at in (job.run_at, job.expires_at) if at is not None]
-        return min((at - now for at in times if at > now), default=timedelta.max)
-
     def put_claims(self, job_id: str, claims: int) -> None:
         """Have a job look as if it had been claimed so often."""
         with self.transaction():
@@ -212,20 +192,6 @@ class DyingLedger(MemoryLedger):
         found = call()
         reached(f"{point}.after")
         return found
-
-    def _note_body(self, claim: Claim, name: str) -> None:
-        # A record that is repeated after a lost reply is of the same body.
-        done = (claim.epoch, name)
-        if done not in self.bodies[claim.job_id]:
-            self.bodies[claim.job_id].append(done)
-
-    def _spring(self, moment: Moment, claim: Claim, step: str) -> None:
-        for trap in list(self.traps):
-            if (trap.moment, trap.step or step, trap.job_id or claim.job_id) == (
-                *(moment, step, claim.job_id),
-            ):
-                self.traps.remove(trap)
-                self._carry_out(trap, claim, step)
 
     def _carry_out(self, trap: Trap, claim: Claim, step: str) -> None:
         if trap.deed == "die":
