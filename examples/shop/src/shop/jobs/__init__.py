@@ -1,0 +1,1 @@
+"""The jobs of the shop, a module for each subject; `FAILSOFT_JOBS` names them for the workers."""
