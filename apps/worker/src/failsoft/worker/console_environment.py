@@ -12,8 +12,9 @@ from failsoft.dispatcher.dispatcher import Dispatcher
 from failsoft.dispatcher.offering.engines import EngineSet
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.ledger import SqlLedger
+from failsoft.ledger.read_route import ReadRoute
 from failsoft.worker.configuration.settings import Settings, process_settings
-from failsoft.worker.ledger_access import open_ledger
+from failsoft.worker.ledger_access import open_ledger, open_read_route
 
 if TYPE_CHECKING:
     from failsoft.worker.wiring import App
@@ -37,6 +38,7 @@ class ConsoleEnvironment:
         self._settings = settings.model_copy(update={"ledger_timeout": timeout})
         self._lock = threading.RLock()
         self._ledger: SqlLedger | None = None
+        self._reads: ReadRoute = open_read_route(self._settings, self.ledger)
         self._catalogue: Catalogue | None = None
         self._app: App | None = None
 
@@ -58,6 +60,20 @@ class ConsoleEnvironment:
                 ledger = self._ledger
         return ledger
 
+    def reading(self) -> SqlLedger:
+        """Return the ledger that pages are read from: a replica while it follows closely.
+
+        Raises:
+            ConfigurationError: The replica is another ledger's.
+            LedgerUnavailableError: Neither can be opened now.
+        """
+        return self._reads.ledger()
+
+    @property
+    def behind(self) -> timedelta | None:
+        """How far behind the ledger pages may be; None while they are read from itself."""
+        return self._reads.behind
+
     def catalogue(self) -> Catalogue:
         """Return the jobs of the settings' modules."""
         with self._lock:
@@ -78,6 +94,7 @@ class ConsoleEnvironment:
 
     def close(self) -> None:
         """Close what was opened."""
+        self._reads.close()
         with self._lock:
             if self._app is not None:
                 self._app.close()

@@ -1,8 +1,13 @@
 """Opening the ledger, for programs that need nothing else; `wiring` puts the rest together."""
 
+from collections.abc import Callable
+from functools import partial
+
+from failsoft.job_engine.clock import SystemClock
 from failsoft.ledger import Database, SqlLedger, check
 from failsoft.ledger.database.sqlite.private_file import no_ledger
 from failsoft.ledger.opening import shared_database
+from failsoft.ledger.read_route import ReadRoute
 from failsoft.worker.configuration.ledgers import expect_one
 from failsoft.worker.configuration.settings import DEFAULT_LEDGER, Settings, ledger_folder
 
@@ -19,6 +24,19 @@ def open_ledger(settings: Settings, connections: int = FEW) -> SqlLedger:
         database.close()
         raise
     return SqlLedger(database)
+
+
+def open_read_route(settings: Settings, primary: Callable[[], SqlLedger]) -> ReadRoute:
+    """Return where pages for people are read, by the settings; nothing is opened yet.
+
+    Args:
+        settings: The settings.
+        primary: Opens the ledger, or returns it.
+    """
+    url = settings.ledger_read_url
+    of_replica = settings.model_copy(update={"ledger_url": url})
+    opened = partial(open_ledger, of_replica) if url else None
+    return ReadRoute(primary, opened, SystemClock())
 
 
 def open_database(settings: Settings, connections: int = FEW) -> Database:

@@ -53,6 +53,7 @@ from failsoft.worker.supervision.bridge import BridgeProcess
 from failsoft.worker.supervision.maintenance import MaintenanceProcess, maintenance_thread
 from failsoft.worker.supervision.namespace_guard import EVERY, NamespaceGuard
 from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE
+from failsoft.worker.tracing import flush_traces
 from failsoft.worker.wiring import KEEPERS, App, build, modules_of_children
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
@@ -105,7 +106,9 @@ class WorkerProcess:
         self._catalogue = catalogue
         self._returns = ClaimReturns(app.ledger, app.clock, app.listener)
         self._executor = Executor(
-            app.ledger, catalogue, app.clock, app.listener, unrecorded=self._returns.owe
+            *(app.ledger, catalogue, app.clock, app.listener),
+            unrecorded=self._returns.owe,
+            measures=app.measures,
         )
         self._keeper = LeaseKeeper(app.ledger, app.clock, self._time_out, self._returns)
         self._admission = Admission(
@@ -206,7 +209,7 @@ class WorkerProcess:
 
     def _time_out(self, claim: Claim) -> None:
         if claim.name in self._catalogue:
-            self._returns.owe(claim, timed_out(self._catalogue.get(claim.name), claim))
+            self._returns.owe(claim, timed_out(self._catalogue.of(claim), claim))
 
     def _give_back(self, ticket: Ticket) -> None:
         # The claim may not have been made: the rest of its row is unknown.
@@ -240,6 +243,7 @@ class WorkerProcess:
         self._returns.stop()
         self._retire()
         self._app.dispatcher.flush()
+        flush_traces()
         flush_logs()
         self._emit("worker.stop")
 
@@ -309,6 +313,7 @@ class WorkerProcess:
             processor,
             self._admission.reject,
             self._stop_job,
+            processor.begin,
         )
 
     def _stop_job(self, job_id: str) -> None:

@@ -11,6 +11,7 @@ from failsoft.dispatcher import Dispatcher, ShardedDispatcher
 from failsoft.dispatcher.maintenance.activity import ActivityNotes
 from failsoft.dispatcher.maintenance.cron import CronScheduler
 from failsoft.dispatcher.maintenance.maintenance import Maintenance
+from failsoft.dispatcher.maintenance.notifier import Notifier
 from failsoft.dispatcher.maintenance.rescuer import Rescuer
 from failsoft.dispatcher.maintenance.route_guards import RouteGuards
 from failsoft.dispatcher.maintenance.stager import Stager
@@ -31,6 +32,7 @@ from failsoft.worker.engine_sites import LedgerOffers, build_engines, release_en
 from failsoft.worker.ledger_access import FEW, open_database, open_ledger
 from failsoft.worker.logs.output import log_event
 from failsoft.worker.processes.deaths import DeathNotices
+from failsoft.worker.tracing import trace_if_wanted
 
 __all__ = [
     "ALONE",
@@ -78,6 +80,8 @@ def build(
     jobs: Iterable[AnyDefinition] = (),
     *,
     connections: int = FEW,
+    measures: Measures | None = None,
+    clock: Clock | None = None,
 ) -> App:
     """Put everything together for one process.
 
@@ -86,13 +90,16 @@ def build(
         listener: Called with every event.
         jobs: The jobs whose schedules this process declares and fires.
         connections: The most connections to PostgreSQL, unless the settings name a number.
+        measures: What counts; a new one where None.
+        clock: Where the parts get their time from; the system's where None.
 
     Raises:
         ConfigurationError: If a setting is wrong.
         LedgerSchemaError: If the ledger's schema is not this code's.
         LedgerUnavailableError: If the ledger does not answer.
     """
-    clock, measures = SystemClock(), Measures()
+    trace_if_wanted(settings)
+    clock, measures = clock or SystemClock(), measures or Measures()
     listener = measures.listening(listener)
     offers = LedgerOffers()
     adapters = build_engines(settings, offers)
@@ -100,17 +107,18 @@ def build(
     ledger = open_ledger(settings, connections)
     keys = KeyRing(ledger.signing_keys, clock, settings.namespace)
     offers.bind(ledger, keys)
+    tries = TryLog(ledger, measures)
     engines = EngineSet(
         adapters,
         _breaker_policy(settings),
         clock=clock,
-        listener=listener,
+        listener=tries.listening(listener),
         ledger_id=ledger.ledger_id(),
     )
     live = LiveWorkers(ledger, clock)
     router = Router(settings.engine_names, tuple(settings.disabled), engines, live)
     offerer = Offerer(
-        *(ledger, engines, keys, TryLog(ledger, measures)),
+        *(ledger, engines, keys, tries),
         clock=clock,
         listener=listener,
         budget=settings.dispatch_budget,
@@ -122,16 +130,34 @@ def build(
 
     dispatcher = Dispatcher(ledger, router, offerer, listener=listener, release=release)
     stager = Stager(ledger, router, offerer, listener=listener)
-    looks_every = settings.maintenance_every
-    rescuer = Rescuer(ledger, router, offerer, listener=listener, looks_every=looks_every)
+    rescuer = Rescuer(
+        *(ledger, router, offerer), listener=listener, looks_every=settings.maintenance_every
+    )
     cron = CronScheduler(ledger, jobs, clock=clock, listener=listener)
     guards = RouteGuards(ledger, router, clock=clock, listener=listener)
     notes = ActivityNotes(ledger, engines, clock)
-    maintenance = Maintenance(engines, stager, rescuer, cron, guards=guards, notes=notes)
+    engines.noting(notes.note_breakers)
+    maintenance = Maintenance(
+        *(engines, stager, rescuer, cron),
+        guards=guards,
+        notes=notes,
+        notifier=_notifier(settings, ledger, clock, listener),
+    )
     return App(
         *(settings, clock, listener, ledger, keys, engines, router),
         *(dispatcher, maintenance, offers, measures),
     )
+
+
+def _notifier(
+    settings: Settings, ledger: SqlLedger, clock: Clock, listener: Listener
+) -> Notifier | None:
+    if not settings.notify.rules:
+        return None
+    # Imported here, with the jobs that it dispatches.
+    from failsoft.worker.notifications import Telegraph  # noqa: PLC0415 - see above
+
+    return Notifier(ledger, settings.notify.rules, Telegraph(clock), listener=listener)
 
 
 def death_notices(settings: Settings) -> DeathNotices:

@@ -2,7 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from failsoft.dispatcher.offering.bounded_caller import nothing
@@ -32,6 +33,23 @@ class WorkerIdentity:
     engine: str
     queue: QueueProfile
     boot_id: str
+
+
+@dataclass(slots=True)
+class Admitted:
+    """A message on its way to its claim.
+
+    Attributes:
+        wire: The message.
+        claimed: Called when it is decided where the message leads.
+        ticket: What its claim was tried with, together with others'; that may have been made.
+        claim: The claim, where it was made so.
+    """
+
+    wire: object
+    claimed: Callable[[], object]
+    ticket: Ticket | None = None
+    claim: Claim | None = None
 
 
 class _WorkerStopsError(Exception):
@@ -71,7 +89,44 @@ class Admission:
         self._listener = listener
         self._stopping = stopping
 
-    def admit(self, wire: object, claimed: Callable[[], object] = nothing) -> Claim | None:
+    def claim_together(self, messages: Sequence[Admitted]) -> None:
+        """Claim what several messages lead to, in few transactions; `admit` goes on with each.
+
+        Waits for no ledger that is away, and raises nothing: what is not claimed here is admitted
+        alone, and meets its own trouble there. A claim that was made, and whose reply was lost, is
+        found there by its ticket (R13).
+        """
+        shown: dict[str, Admitted] = {}
+        for each in messages:
+            with suppress(MessageRejectedError, LedgerError):
+                message = Message.from_wire(each.wire)
+                self._keys.verify(message, self._identity.engine)
+                each.ticket = self._ticket(message)
+                shown[each.ticket.claim_id] = each
+        try:
+            made = self._ledger.claim_many([each.ticket for each in shown.values() if each.ticket])
+        except Exception as error:  # noqa: BLE001 - it may be another's fault: each meets its own
+            logger.info("claims are made one by one: %s", error)
+            return
+        for claim in made:
+            shown[claim.claim_id].claim = claim
+        for claim in made:
+            self._decided_together(shown[claim.claim_id], claim)
+
+    def _decided_together(self, admitted: Admitted, claim: Claim) -> None:
+        try:
+            self._emit_claim(claim)
+            admitted.claimed()
+        except Exception:
+            # Of an engine, or a listener: the other claims are made, and must be run.
+            logger.exception("the engine could not be notified of a claim")
+
+    def admit(
+        self,
+        wire: object,
+        claimed: Callable[[], object] = nothing,
+        ticket: Ticket | None = None,
+    ) -> Claim | None:
         """Return the claim that a message leads to, or None if it leads to none.
 
         While the ledger is away nothing starts: this waits for it (R18, DB-08).
@@ -80,10 +135,11 @@ class Admission:
             wire: The message.
             claimed: Called when it is decided where the message leads; not if the worker stops
                 before that.
+            ticket: What its claim was tried with already.
         """
         claim = None
         try:
-            claim = self._begin(self._read(wire))
+            claim = self._begin(ticket or self._ticket(self._read(wire)))
         except MessageRejectedError as error:
             self.reject(error)
         except _WorkerStopsError:
@@ -96,20 +152,23 @@ class Admission:
         claimed()
         return claim
 
-    def _begin(self, message: Message) -> Claim | None:
+    def _begin(self, ticket: Ticket) -> Claim | None:
         try:
-            claim = self._claim(message)
+            claim = self._claim(ticket)
         except JobDeferredError as error:
-            self._emit("job.defer", message, reason=str(error))
+            self._emit("job.defer", ticket, reason=str(error))
             return None
         if claim is None:
-            self._emit("message.refused", message, reason="stale")
+            self._emit("message.refused", ticket, reason="stale")
         else:
-            detail: dict[str, object] = {"attempt": claim.attempt, "worker": claim.worker}
-            if claim.waited is not None:
-                detail["waited_s"] = round(claim.waited.total_seconds(), 4)
-            self._emit("job.claim", message, claim.name, **detail)
+            self._emit_claim(claim)
         return claim
+
+    def _emit_claim(self, claim: Claim) -> None:
+        detail: dict[str, object] = {"attempt": claim.attempt, "worker": claim.worker}
+        if claim.waited is not None:
+            detail["waited_s"] = round(claim.waited.total_seconds(), 4)
+        self._emit("job.claim", claim, claim.name, **detail)
 
     def reject(self, error: MessageRejectedError) -> None:
         """Emit the event of a message that is not this program's."""
@@ -125,8 +184,8 @@ class Admission:
             else:
                 return message
 
-    def _claim(self, message: Message) -> Claim | None:
-        ticket = Ticket(
+    def _ticket(self, message: Message) -> Ticket:
+        return Ticket(
             message.job_id,
             message.epoch,
             self._identity.engine,
@@ -135,6 +194,8 @@ class Admission:
             self._identity.boot_id,
             self._identity.queue.lease,
         )
+
+    def _claim(self, ticket: Ticket) -> Claim | None:
         try:
             while True:
                 try:
@@ -154,8 +215,8 @@ class Admission:
         self._clock.sleep(PAUSE_SECONDS)
 
     def _emit(
-        self, kind: str, message: Message | None, name: str | None = None, **detail: object
+        self, kind: str, of: Ticket | Claim | None, name: str | None = None, **detail: object
     ) -> None:
-        job_id, epoch = (message.job_id, message.epoch) if message else (None, None)
+        job_id, epoch = (of.job_id, of.epoch) if of else (None, None)
         queue, engine = self._identity.queue.name, self._identity.engine
         self._listener(Event(kind, job_id, name, queue, engine, epoch, detail))

@@ -25,6 +25,7 @@ from failsoft.worker.exit_codes import FAILURE, OK
 from failsoft.worker.logs.output import bound_to, configure_logs, flush_logs, log_event
 from failsoft.worker.processes.forks import guard_forks
 from failsoft.worker.processes.parent_death import die_with_parent
+from failsoft.worker.tracing import flush_traces, trace_if_wanted
 from failsoft.worker.wiring import ALONE, open_database
 
 
@@ -50,6 +51,7 @@ def run_attempt(
     except BaseException:  # noqa: BLE001 - this process ends here in any case
         traceback.print_exc()
     finally:
+        flush_traces()
         flush_logs()
         flush_standard_streams()
         os._exit(status)
@@ -73,10 +75,10 @@ def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> Non
     adopt(settings)
     configure_logs(settings, engines=())
     ledger = SqlLedger(open_database(settings, ALONE))
-    catalogue = load_catalogue(settings)
+    trace_if_wanted(settings)
     measures = Measures()
-    listener = measures.listening(log_event)
-    executor = Executor(ledger, catalogue, SystemClock(), listener, unrecorded=unrecorded)
+    parts = (ledger, load_catalogue(settings), SystemClock(), measures.listening(log_event))
+    executor = Executor(*parts, unrecorded=unrecorded, measures=measures)
     guard_forks()
     with bound_to(mine):
         executor.run(mine, lease)

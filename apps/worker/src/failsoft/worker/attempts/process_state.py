@@ -3,7 +3,7 @@
 The working directory and the umask belong to one thread where Linux allows it. The rest belongs to
 the whole process: it is restored when an attempt ends that has changed it, also while others run.
 What is not listed here, as the environment and the modules' globals, stays as a job leaves it; see
-docs/processes.md.
+docs/explain/processes.md.
 """
 
 import ctypes

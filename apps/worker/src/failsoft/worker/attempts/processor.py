@@ -1,12 +1,15 @@
 """What an engine's worker calls with a message: admit it, run it, return."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
 
 from failsoft.dispatcher.offering.bounded_caller import nothing
-from failsoft.worker.attempts.admission import Admission
+from failsoft.dispatcher.plugins.plugin import Delivery
+from failsoft.worker.attempts.admission import Admission, Admitted
 from failsoft.worker.attempts.runners import Runner
 from failsoft.worker.attempts.slot_watch import Slot, SlotWatch
 from failsoft.worker.logs.output import bound_to
@@ -43,12 +46,37 @@ class Processor:
 
         Each message has a `contextvars.Context` of its own: no job sees what another one set.
         """
-        with self.watch.slot() as slot:
-            Context().run(self._process, wire, claimed, slot)
+        self._in_slot(Admitted(wire, claimed))
 
-    def _process(self, wire: object, claimed: Callable[[], object], slot: Slot) -> None:
+    def begin(self, deliveries: Sequence[Delivery]) -> Sequence[Callable[[], None]]:
+        """Claim what several messages lead to, in few transactions.
+
+        Args:
+            deliveries: The messages, each with its `claimed`.
+
+        Returns:
+            What processes each of them in a slot. Raises nothing, as all of this.
+        """
+        messages = [Admitted(wire, claimed) for wire, claimed in deliveries]
+        with ExitStack() as slots:
+            for _ in messages:
+                # Each waits in a slot of its own, which is lost if this stands still.
+                slots.enter_context(self.watch.slot())
+            try:
+                Context().run(self.admission.claim_together, messages)
+            except Exception:
+                logger.exception("messages could not be claimed together; each is by itself")
+        return [partial(self._in_slot, each) for each in messages]
+
+    def _in_slot(self, message: Admitted) -> None:
+        with self.watch.slot() as slot:
+            Context().run(self._process, message, slot)
+
+    def _process(self, message: Admitted, slot: Slot) -> None:
         try:
-            claim = self.admission.admit(wire, claimed)
+            claim = message.claim
+            if claim is None:
+                claim = self.admission.admit(message.wire, message.claimed, message.ticket)
             if claim is not None:
                 slot.move(claim)
                 with bound_to(claim):

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -51,7 +51,7 @@ def attempt_timeout(catalogue: Catalogue, claim: Claim, queue: QueueProfile) -> 
     """Return the longest the attempt may run."""
     if claim.name not in catalogue:
         return queue.timeout
-    return catalogue.get(claim.name).timeout_on(queue.name)
+    return catalogue.of(claim).timeout_on(queue.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,14 @@ class ChildLease(Lease):
 
 
 @dataclass(frozen=True, slots=True)
+class _ChildEnd:
+    """How a child ended: its exit status, and why the job is to be given back, if it is."""
+
+    exitcode: int | None
+    given_back: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChildRunner(_Parts):
     """Run each attempt in a child process of its own: `isolation="process"`.
 
@@ -148,11 +156,18 @@ class ChildRunner(_Parts):
         """Run the attempt in a child and wait for its end."""
         lease = ChildLease()
         with self.keeper.hold(claim, lease, self.timeout(claim)):
-            conclusion = self._attempt(claim, lease)
-            if conclusion is not None:
-                self.executor.conclude(claim, conclusion, lease)
+            started = datetime.now(UTC)
+            ended = self._run_child(claim, lease)
+            if ended.given_back is not None:
+                reason = ended.given_back
+                back = Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=reason)
+                self.executor.conclude(claim, back, lease)
+                return
+            conclusion = self._conclusion(claim, lease, ended.exitcode)
+            if ended.exitcode != 0:
+                self.executor.conclude_dead(claim, conclusion, lease, started)
 
-    def _attempt(self, claim: Claim, lease: ChildLease) -> Conclusion | None:
+    def _run_child(self, claim: Claim, lease: ChildLease) -> "_ChildEnd":
         forks_from_server = multiprocessing.get_context("forkserver")
         reason, of_child = forks_from_server.Pipe(duplex=False)
         child = forks_from_server.Process(
@@ -163,15 +178,11 @@ class ChildRunner(_Parts):
                 try:
                     child.start()
                 except (OSError, EOFError) as error:
-                    why = f"no child process: {error}"
-                    return Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=why)
+                    return _ChildEnd(None, f"no child process: {error}")
             lease.attach(child)
             child.join()
             _end_rest_of_group(child)
-            unrecorded = _received(reason)
-        if unrecorded is not None:
-            return Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=unrecorded)
-        return self._conclusion(claim, lease, child.exitcode)
+            return _ChildEnd(child.exitcode, _received(reason))
 
     def _conclusion(self, claim: Claim, lease: Lease, exitcode: int | None) -> Conclusion | None:
         if exitcode == 0:
@@ -185,7 +196,7 @@ class ChildRunner(_Parts):
             return Conclusion(RELEASE, reason="worker stops")
         if lease.revoked_by is TimedOut:
             try:
-                return outcome.timed_out(self.catalogue.get(claim.name), claim)
+                return outcome.timed_out(self.catalogue.of(claim), claim)
             except UnknownJobError:
                 return outcome.unknown(claim)
         return outcome.crashed(claim, _how(exitcode))

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "routes": "Share jobs among engines by weights, live; explain where a job goes.",
         "queues": "Show queues; pause and resume them.",
         "audit": "Show what people did: who, from where, to what, why, and what it came to.",
+        "notify": "Show the channels and rules of notifications, and try a channel.",
         "ledger": (
             "Upgrade, verify, copy and prune the ledger, rotate its keys, take over a namespace."
         ),
@@ -40,10 +41,14 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "console": (
             "Serve the web console: jobs, queues, workers and engines, and what is done about them."
         ),
+        "top": "Show engines, queues and what happened last, live, until a signal.",
         "doctor": "Check settings, jobs, ledger, engines and workers.",
         "new": (
             "Make an application, NAME, that dispatches jobs and tests that they outlive their "
             "broker."
+        ),
+        "adopt": (
+            "Come from RQ, Dramatiq or Celery: move what waits there, list what is to be changed."
         ),
         "dev": "Run servers, a ledger and workers, all in this folder.",
         "demo": "Kill an engine's host during the work, and check that every job is carried on.",

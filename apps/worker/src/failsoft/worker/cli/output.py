@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -81,7 +81,8 @@ def print_json(value: Any) -> None:
 def plain(value: Any) -> Any:
     """Return a value as JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        named = {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+        return named | {"code": value.code} if isinstance(value, ErrorRecord) else named
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -176,7 +177,8 @@ def show(value: Any) -> str:
 
 def in_short(error: ErrorRecord) -> str:
     """Return an error in a line: its class without its module, and its message."""
-    name = unqualified(error.type)
+    code = f"{error.code} " if error.code else ""
+    name = f"{code}{unqualified(error.type)}"
     return f"{name}: {error.message}" if error.message else name
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PlainValidator,
     PrivateAttr,
     SecretStr,
     ValidationError,
@@ -26,9 +27,11 @@ from failsoft.dispatcher.plugins.discovery import EngineName, check_names
 from failsoft.dispatcher.plugins.urls import begins_with, port_or_default
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.job_engine.policies.queue import DEFAULT_NAMESPACE
+from failsoft.job_engine.values.redaction import redacted_url
 from failsoft.worker.configuration.engine_settings import read_engine, variables_model
 from failsoft.worker.configuration.files import SettingsFromFiles
 from failsoft.worker.configuration.ledgers import namespace_of, read_ledgers
+from failsoft.worker.configuration.notifications import Notifications, read_notifications
 from failsoft.worker.configuration.report import SettingSource, explain, provenance
 from failsoft.worker.configuration.slots import read_slots
 from failsoft.worker.configuration.unknown_variables import unknown_settings
@@ -78,6 +81,13 @@ def _above_zero(value: timedelta) -> timedelta:
     return value
 
 
+def _span(value: Any) -> timedelta:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a duration like 25s, 10m or 1h30m, got {value!r}")  # noqa: TRY004 - pydantic's
+    read: timedelta = _duration(value)
+    return _above_zero(read)
+
+
 def _names(value: Any) -> Any:
     return (
         [name.strip() for name in value.split(",") if name.strip()]
@@ -124,7 +134,15 @@ EngineNames = Annotated[tuple[EngineName, ...], NoDecode, BeforeValidator(read_e
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 LedgersByName = Annotated[dict[str, str], NoDecode, BeforeValidator(read_ledgers)]
 SlotsByQueue = Annotated[dict[str, int], NoDecode, BeforeValidator(read_slots)]
+#: Channels and rules; from a file of its own where the setting is empty.
+Notify = Annotated[
+    Notifications, NoDecode, PlainValidator(lambda value: read_notifications(value, _span))
+]
 Secrets = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_json_object)]
+
+
+def _is_postgresql(url: str) -> bool:
+    return url.startswith("postgres")
 
 
 def _url(default: str, *variables: str) -> Any:
@@ -140,6 +158,8 @@ class Settings(SettingsFromFiles):
     Attributes:
         use_rq: Whether the engine `rq` gets offers at all: short for `engines_off=rq`.
         ledger_url: The ledger's database.
+        ledger_read_url: A PostgreSQL replica of it that the console's pages are read from while it
+            follows closely (docs/how-to/scale.md).
         ledgers: Several ledgers in its place, as `a=URL,b=URL`: the `shard` of a dispatch decides
             which one records the job. The queues of each begin with `namespace` and its name.
         ledger_name: Which of them this process works on.
@@ -147,9 +167,12 @@ class Settings(SettingsFromFiles):
         ledger_pool: The most connections of a process to PostgreSQL, besides two that calls
             within calls may need; depends on the kind of process where absent.
         jobs: Modules that hold the jobs.
+        callables: Modules whose functions jobs from RQ may name by path, and which declare the
+            actors and tasks of Dramatiq and Celery (docs/how-to/migrate-from-rq.md).
         namespace: Prefixed to every queue name on both engines.
         engines: The engines in order of preference, as `rq,dramatiq`; `eu=rq` is one of the kind
-            `rq` that is called `eu`. Each has settings of its own besides (docs/engines.md).
+            `rq` that is called `eu`. Each has settings of its own besides
+            (docs/reference/engines.md).
         engines_off: Engines that get no offers from processes with these settings.
         dispatch_budget: How long the offers of a dispatch may take.
         shutdown_grace: How long a stopping worker waits for its attempts.
@@ -169,9 +192,12 @@ class Settings(SettingsFromFiles):
         ramp: How long its share of offers then takes to grow to all.
         log_format: `console` for a terminal, `json` for programs, `auto` by standard error.
         log_level: The lowest level that is logged.
+        otel: Whether this process is traced by OpenTelemetry (docs/how-to/traces.md).
         webhook_secrets: Signing secrets by name, as a JSON object.
         webhook_allow_private: Whether webhooks may go to private addresses.
         webhook_timeout: How long a webhook's receiver may take.
+        notify: Who is told of what, as a JSON object of `channels` and `notify`; what
+            `failsoft.toml` says where absent (docs/how-to/notifications.md).
         import_url: The database that `import_csv` writes to; the ledger's where absent.
         import_folder: The only folder from which it reads files; where absent it reads only URLs.
         import_allow_private: Whether its URLs may lead to private addresses.
@@ -203,11 +229,13 @@ class Settings(SettingsFromFiles):
 
     use_rq: bool = Field(default=True, validation_alias=AliasChoices("FAILSOFT_USE_RQ", "USE_RQ"))
     ledger_url: str = _url(f"sqlite:///{DEFAULT_LEDGER}", "FAILSOFT_LEDGER_URL", "DATABASE_URL")
+    ledger_read_url: str = _url("", "FAILSOFT_LEDGER_READ_URL")
     ledgers: LedgersByName = Field(default={}, repr=False)
     ledger_name: str = ""
     ledger_timeout: Duration = timedelta(seconds=5)
     ledger_pool: int | None = Field(default=None, ge=1, le=1000)
     jobs: Names = ()
+    callables: Names = ()
     namespace: str = Field(default=DEFAULT_NAMESPACE, pattern=r"^[a-z0-9-]{0,32}$")
     engines: EngineNames = tuple(map(EngineName.parse, DEFAULT_ENGINES))
     engines_off: Names = ()
@@ -226,9 +254,11 @@ class Settings(SettingsFromFiles):
     ramp: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(seconds=10)
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    otel: bool = False
     webhook_secrets: Secrets = Field(default={}, repr=False)
     webhook_allow_private: bool = False
     webhook_timeout: Duration = timedelta(seconds=15)
+    notify: Notify = Field(default=cast("Notifications", ""), repr=False)
     import_url: str = _url("", "FAILSOFT_IMPORT_URL")
     import_folder: Path | None = None
     import_allow_private: bool = False
@@ -284,6 +314,29 @@ class Settings(SettingsFromFiles):
                 f"expected engines of FAILSOFT_ENGINES ({', '.join(self.engine_names)}) in "
                 f"FAILSOFT_ENGINES_OFF, got {', '.join(unknown)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_replica(self) -> Self:
+        url = self.ledger_read_url
+        if url and (self.ledgers or not all(map(_is_postgresql, (url, self.ledger_url)))):
+            raise ValueError(
+                "expected FAILSOFT_LEDGER_READ_URL beside one ledger on PostgreSQL, of which it "
+                f"names a replica, got {redacted_url(url)!r} "
+                f"beside {'FAILSOFT_LEDGERS' if self.ledgers else redacted_url(self.ledger_url)!r}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_secrets_of_channels(self) -> Self:
+        for name, channel in self.notify.channels.items():
+            secret = getattr(channel, "secret", None)
+            if secret is not None and secret not in self.webhook_secrets:
+                known = ", ".join(self.webhook_secrets) or "none there"
+                raise ValueError(
+                    f"expected the secret of channel {name} in FAILSOFT_WEBHOOK_SECRETS ({known}), "
+                    f"got {secret!r}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -421,6 +474,17 @@ _adopted: list[Settings] = []
 def adopt(settings: Settings) -> None:
     """Make these the settings of this process, however its jobs change the environment."""
     _adopted[:] = [settings]
+
+
+@contextmanager
+def adopted(settings: Settings) -> Iterator[None]:
+    """Make these the settings of this process for a while, as of one of its commands."""
+    before = list(_adopted)
+    adopt(settings)
+    try:
+        yield
+    finally:
+        _adopted[:] = before
 
 
 def process_settings() -> Settings:

@@ -21,6 +21,7 @@ from failsoft.worker.demo.plan import Plan
 def gather(environment: Environment, plan: Plan, application: Application) -> Evidence:
     """Gather the evidence; all workers must have stopped."""
     found = {job_id: _facts(environment.ledger, job_id) for job_id in application.jobs}
+    refused = refusals(environment.successor.log)
     return Evidence(
         engines=environment.engines,
         dispatched=application.jobs,
@@ -31,8 +32,9 @@ def gather(environment: Environment, plan: Plan, application: Application) -> Ev
         webhooks_expected=plan.webhooks,
         webhooks_unique=environment.receiver.unique,
         webhooks_taken=environment.receiver.taken,
-        returned=application.returned,
-        refused=refusals(environment.successor.log),
+        # The workers may have taken some before the others were counted.
+        returned=max(application.returned, refused),
+        refused=refused,
         failover=application.failover,
         by_ledger=environment.ledger.jobs_by_name() if len(environment.apps) > 1 else {},
     )

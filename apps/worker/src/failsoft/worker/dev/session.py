@@ -19,7 +19,9 @@ from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.dev.watcher import CodeWatcher
 from failsoft.worker.exit_codes import OK
 from failsoft.worker.processes.signals import on_stop_signals
+from failsoft.worker.supervision.bridge import has_bridge
 from failsoft.worker.supervision.death_notice import record_of
+from failsoft.worker.supervision.posts import BRIDGE, label_of
 from failsoft.worker.supervision.supervisor import Supervisor
 from failsoft.worker.wiring import death_notices
 
@@ -37,7 +39,9 @@ Ready = Callable[[Mapping[str, int]], None]
 
 
 class DevSession:
-    """Runs workers of both engines for every queue, and restarts them when code changes.
+    """Runs workers of each engine for every queue, and restarts them when code changes.
+
+    Where all queues are served, the bridges of the engines that have one run besides.
 
     The code is imported only by the workers, so an error in it does not end this process.
     """
@@ -67,9 +71,12 @@ class DevSession:
         self._ledger_url = environment.get("FAILSOFT_LEDGER_URL", settings.ledger_url)
         self._deaths = death_notices(settings.model_copy(update={"ledger_url": self._ledger_url}))
         self._engines = settings.offered_engines
+        bridged = [] if queues else [each for each in self._engines if has_bridge(settings, each)]
+        self._bridges: Sequence[tuple[str, str]] = [(each, BRIDGE) for each in bridged]
         self._queues = queues
         self._watcher = CodeWatcher(watch, self._code_changed) if watch else None
         self._ready: Ready | None = ready
+        self._on_change: Callable[[], None] = lambda: None
         self._supervisor: Supervisor | None = None
         # Plain values, because a signal handler sets them.
         self._stops = 0
@@ -84,6 +91,7 @@ class DevSession:
             self._watcher.start()
         status = self._run_generation()
         while self._changed and not self._stops:
+            self._on_change()
             status = self._run_generation()
             if status != OK:
                 self._wait_for_change()
@@ -101,14 +109,18 @@ class DevSession:
 
         on_stop_signals(stop)
 
+    def on_change(self, restart: Callable[[], None]) -> None:
+        """Call a function whenever code has changed, before the workers start again."""
+        self._on_change = restart
+
     def _run_generation(self) -> int:
         self._changed = False
         status, queues = self._preflight()
         if status != OK:
             return status
-        posts = [(engine, queue) for engine in self._engines for queue in queues]
+        workers = [(engine, queue) for engine in self._engines for queue in queues]
         supervisor = self._supervisor = Supervisor(
-            posts,
+            [*workers, *self._bridges],
             self._grace,
             self._environment,
             on_death=lambda dead: self._deaths.note(record_of(dead)),
@@ -153,11 +165,14 @@ class DevSession:
             time.sleep(LOOK_SECONDS)
 
     def _call_ready(self, supervisor: Supervisor, over: threading.Event) -> None:
+        bridges = {label_of(each) for each in self._bridges}
         with closing(shared_database(self._ledger_url)) as database:
             ledger = SqlLedger(database)
             while self._ready is not None and not over.wait(LOOK_SECONDS):
                 pids = supervisor.pids()
-                if len(pids) == len(supervisor.posts) and set(pids.values()) <= _live(ledger):
+                # A bridge serves no queue, so the ledger has no worker of it.
+                workers = {pid for label, pid in pids.items() if label not in bridges}
+                if len(pids) == len(supervisor.posts) and workers <= _live(ledger):
                     self._ready(pids)
                     self._ready = None
 

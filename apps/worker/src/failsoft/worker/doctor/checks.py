@@ -18,7 +18,9 @@ def failed(check: str, error: Exception) -> Finding:
     if isinstance(error, FailsoftError):
         found, _, remedy = str(error).partition("; ")
         code = exit_code(error)
-        return failure(check, found, remedy, UNAVAILABLE if code == TRY_AGAIN else code)
+        return failure(
+            check, f"{found} ({error.code})", remedy, UNAVAILABLE if code == TRY_AGAIN else code
+        )
     return failure(check, f"{type(error).__name__}: {error}", "")
 
 

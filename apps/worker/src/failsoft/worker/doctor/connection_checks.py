@@ -31,7 +31,7 @@ _FACTS = text(
 )
 _REMEDY = (
     "raise max_connections, lower FAILSOFT_LEDGER_POOL, or put a pooler before PostgreSQL; see "
-    "docs/ledger-postgresql.md"
+    "docs/how-to/ledger-postgresql.md"
 )
 
 

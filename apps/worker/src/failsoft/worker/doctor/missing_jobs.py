@@ -1,7 +1,7 @@
 """Checks that every process writes to this ledger, and that it holds what was accepted.
 
 A process that writes to a file which is no longer the ledger's, and a message whose job is missing,
-are signs of a ledger that was split, replaced or restored (docs/ledger-sqlite.md).
+are signs of a ledger that was split, replaced or restored (docs/how-to/ledger-sqlite.md).
 """
 
 from contextlib import closing

@@ -8,15 +8,19 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from socketserver import StreamRequestHandler, TCPServer, ThreadingMixIn
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from failsoft.job_engine.errors import ConfigurationError
+from failsoft.job_engine.errors import ConfigurationError, FailsoftError
 from failsoft.worker.health.address import Address
+from failsoft.worker.health.metrics import MetricsPage
 from failsoft.worker.health.report import HealthReport, Probe
+
+if TYPE_CHECKING:
+    from failsoft.telemetry import Page
 
 logger: logging.Logger = logging.getLogger("failsoft.supervisor")
 
@@ -24,6 +28,10 @@ logger: logging.Logger = logging.getLogger("failsoft.supervisor")
 REQUEST_SECONDS = 5.0
 #: How long the end of the server may take where a shut socket does not wake it, in seconds.
 END_SECONDS = 1.0
+#: The path of the figures for Prometheus.
+METRICS = "/metrics"
+#: Makes them, for the header `Accept` of a request.
+Metrics = Callable[[str], "Page"]
 #: The longest line of a request in bytes, and the most lines of its head.
 MAX_LINE, MAX_LINES = 8192, 100
 
@@ -34,17 +42,20 @@ class _Handler(StreamRequestHandler):
     def handle(self) -> None:
         # A client that goes away or is silent is its own affair.
         with suppress(OSError):
-            line = self._request_line()
-            if line is not None:
-                self.wfile.write(_response(line, cast("_Server", self.server).probes))
+            head = self._head()
+            if head is not None:
+                self.wfile.write(cast("_Server", self.server).response(*head))
 
-    def _request_line(self) -> str | None:
-        """Read the head of a request; None where it is none, or too long."""
-        first = self.rfile.readline(MAX_LINE)
+    def _head(self) -> tuple[str, str] | None:
+        """Read the first line of a request and its `Accept`; None where it is none, or too long."""
+        first, accept = self.rfile.readline(MAX_LINE), ""
         for _ in range(MAX_LINES):
             line = self.rfile.readline(MAX_LINE)
             if line in (b"\r\n", b"\n", b""):
-                return first.decode("latin-1")
+                return first.decode("latin-1"), accept
+            name, _, value = line.decode("latin-1").partition(":")
+            if name.lower() == "accept":
+                accept = value.strip()
         return None
 
 
@@ -52,11 +63,21 @@ class _Server(ThreadingMixIn, TCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, address: Address, probes: Mapping[str, Probe]) -> None:
-        self.probes = probes
+    def __init__(self, address: Address, probes: Mapping[str, Probe], metrics: Metrics) -> None:
+        self._probes = probes
+        self._metrics = metrics
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         self._ends = False
         super().__init__((address.host, address.port), _Handler)
+
+    def response(self, line: str, accept: str) -> bytes:
+        """Return the answer to a request.
+
+        Args:
+            line: Its first line.
+            accept: Its header `Accept`.
+        """
+        return _response(line, accept, self._probes, self._metrics)
 
     def serve(self) -> None:
         """Answer requests until `end`; without a timeout, which would wake an idle supervisor."""
@@ -74,8 +95,15 @@ class _Server(ThreadingMixIn, TCPServer):
 
 
 @contextmanager
-def health_server(address: Address | None, report: HealthReport) -> Iterator[str]:
+def health_server(
+    address: Address | None, report: HealthReport, metrics: Metrics | None = None
+) -> Iterator[str]:
     """Serve the probes of a report; yield the server's URL, nothing where there is no address.
+
+    Args:
+        address: Where to listen.
+        report: What the probes answer by.
+        metrics: Makes the page of `/metrics`; from the environment where None.
 
     Raises:
         ConfigurationError: The address cannot be bound.
@@ -83,7 +111,7 @@ def health_server(address: Address | None, report: HealthReport) -> Iterator[str
     if address is None:
         yield ""
         return
-    with _bound(address, report.probes) as server:
+    with _bound(address, report.probes, metrics or MetricsPage()) as server:
         thread = threading.Thread(target=server.serve, name="failsoft-health", daemon=True)
         thread.start()
         try:
@@ -93,9 +121,9 @@ def health_server(address: Address | None, report: HealthReport) -> Iterator[str
             thread.join(END_SECONDS)
 
 
-def _bound(address: Address, probes: Mapping[str, Probe]) -> _Server:
+def _bound(address: Address, probes: Mapping[str, Probe], metrics: Metrics) -> _Server:
     try:
-        return _Server(address, probes)
+        return _Server(address, probes, metrics)
     except OSError as error:
         raise ConfigurationError(
             f"FAILSOFT_HEALTH: expected an address that is free, got {address} ({error.strerror})"
@@ -107,23 +135,38 @@ def _url(server: _Server) -> str:
     return f"http://{Address(host, port)}"
 
 
-def _response(line: str, probes: Mapping[str, Probe]) -> bytes:
+def _response(line: str, accept: str, probes: Mapping[str, Probe], metrics: Metrics) -> bytes:
     method, _, rest = line.strip().partition(" ")
     path = rest.partition(" ")[0].partition("?")[0]
     if method not in ("GET", "HEAD"):
         return _page(HTTPStatus.METHOD_NOT_ALLOWED, {"expected": "GET"})
+    if path == METRICS:
+        return _figures(accept, metrics, with_body=method == "GET")
     if path not in probes:
-        return _page(HTTPStatus.NOT_FOUND, {"expected": list(probes)})
+        return _page(HTTPStatus.NOT_FOUND, {"expected": [*probes, METRICS]})
     reasons = list(probes[path]())
     status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
     return _page(status, {"ok": not reasons, "reasons": reasons}, with_body=method == "GET")
 
 
+def _figures(accept: str, metrics: Metrics, *, with_body: bool) -> bytes:
+    try:
+        page = metrics(accept)
+    except FailsoftError as error:
+        reasons = {"ok": False, "reasons": [str(error)]}
+        return _page(HTTPStatus.SERVICE_UNAVAILABLE, reasons, with_body=with_body)
+    return _answer(HTTPStatus.OK, page.content_type, page.body, with_body=with_body)
+
+
 def _page(status: HTTPStatus, document: object, *, with_body: bool = True) -> bytes:
     body = json.dumps(document).encode() + b"\n"
+    return _answer(status, "application/json", body, with_body=with_body)
+
+
+def _answer(status: HTTPStatus, content_type: str, body: bytes, *, with_body: bool) -> bytes:
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-        "Content-Type: application/json\r\n"
+        f"Content-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\n"
         "Cache-Control: no-store\r\n"
         "Connection: close\r\n\r\n"

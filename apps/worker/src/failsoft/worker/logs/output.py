@@ -23,6 +23,7 @@ from failsoft.worker.logs.rate_limits import FloodGate
 from failsoft.worker.logs.sentences import sentence
 from failsoft.worker.logs.streams import PatientHandler
 from failsoft.worker.logs.visible import MARGIN, visible, visible_block
+from failsoft.worker.tracing import TraceIds
 
 _LEVELS = {
     "job.retry": logging.WARNING,
@@ -89,6 +90,7 @@ def configure_logs(settings: Settings, engines: Sequence[AnyPlugin] | None = Non
     handler = _handler()
     handler.setFormatter(_formatter(as_json=logs_json(settings)))
     handler.addFilter(_OncePerMinute(engines))
+    handler.addFilter(TraceIds())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
@@ -277,7 +279,8 @@ def _fields(event: Event) -> dict[str, Any]:
         fields["job"] = event.name
     fields |= event.detail
     if event.error is not None:
-        fields |= {"error_type": event.error.type, "exception": event.error.traceback}
+        code = {"error_code": event.error.code} if event.error.code else {}
+        fields |= {"error_type": event.error.type, **code, "exception": event.error.traceback}
     return fields
 
 

@@ -52,6 +52,7 @@ SENTENCES: Mapping[str, str] = {
     "schedule.fire": "schedule {name} made {job} of its tick {tick}",
     "schedule.skip": "schedule {name} leaves out its tick {tick}{because}",
     "schedule.error": "schedule {name} could make no job{error}",
+    "notice.tell": "{job} is to tell people of a notice",
     "ledger.mended": "{instants} instants of the ledger lay too far ahead, and are pulled in",
     "ledger.pruning_dead_letters": "{count} dead letters of {name}, kept {kept_for}, are pruned",
 }

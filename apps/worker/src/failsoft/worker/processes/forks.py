@@ -13,7 +13,7 @@ from failsoft.worker.processes.parent_death import die_with_parent, watch_parent
 
 _HANDLED = {signal.SIGTERM, signal.SIGINT}
 
-#: Marks the threads that run as long as their process.
+#: Marks the threads that run as long as their process, and has what a thread notes before a fork.
 _thread = threading.local()
 
 
@@ -21,7 +21,7 @@ def guard_forks() -> None:
     """Let later forks of this process end with it; to be called by the main thread."""
     stays()
     os.register_at_fork(
-        before=_hold_signals,
+        before=_before,
         after_in_parent=_let_signals_through,
         after_in_child=partial(_in_child, os.getpid()),
     )
@@ -32,7 +32,9 @@ def stays() -> None:
     _thread.stays = True
 
 
-def _hold_signals() -> None:
+def _before() -> None:
+    # The child may run when this process is dead, and has another parent then.
+    _thread.forker = os.getpid()
     # A signal for the child is delivered once it has handlers of its own.
     _thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
 
@@ -43,7 +45,7 @@ def _let_signals_through() -> None:
 
 def _in_child(parent: int) -> None:
     # A fork of a fork is meant to outlive its parent, as a daemon does.
-    if os.getppid() == parent:
+    if _thread.forker == parent:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _end_with(parent)

@@ -60,9 +60,16 @@ class Project:
     def files(self) -> Iterator[tuple[Path, str]]:
         """Yield the files: where each goes in the folder, and its text."""
         words = self._words()
-        parts = ["common", f"frameworks/{self.framework}", *(["docker"] if self.docker else [])]
-        for part in parts:
+        for part in self._parts():
             yield from rendered(_TEMPLATE / part, self.name, words)
+
+    def _parts(self) -> Iterator[str]:
+        yield "common"
+        if not FRAMEWORKS[self.framework].has_jobs:
+            yield "jobs"
+        yield f"frameworks/{self.framework}"
+        if self.docker:
+            yield "docker"
 
     def _words(self) -> Mapping[str, str]:
         kit = FRAMEWORKS[self.framework]
@@ -81,14 +88,17 @@ class Project:
             "ledger_setting": _text(f"ledgers/{self.ledger}.env").rstrip(),
             "broker_settings": "\n".join(_addresses(self.engines)),
             "jobs_setting": kit.jobs or f"{self.name}.jobs.orders,{self.name}.jobs.reports",
+            "jobs_place": f"{self.name}/tasks.py" if kit.has_jobs else f"{self.name}/jobs",
             "exports": "".join(f"export {name} = {it}\n" for name, it in variables.items()),
             # `failsoft dev` upgrades the ledger that it makes itself.
             "upgrade": "" if self.ledger == "sqlite" else "\tfailsoft ledger upgrade\n",
+            "pytest_settings": self._filled(kit.pytest),
             "run_title": kit.title,
             "run_command": self._filled(kit.run),
             "serve_command": self._filled(kit.serve),
             "request": kit.request,
             "docker_words": _DOCKER if self.docker else "",
+            **kit.words,
             **self._compose(variables),
         }
 

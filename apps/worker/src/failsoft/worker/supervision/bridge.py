@@ -12,6 +12,7 @@ from failsoft.worker.exit_codes import OK
 from failsoft.worker.processes.beats import Beats
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
 from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
+from failsoft.worker.tracing import flush_traces
 from failsoft.worker.wiring import App
 
 
@@ -53,6 +54,7 @@ class BridgeProcess:
             self._bridge.run(self._stopping)
         finally:
             self._beat_thread.stop()
+            flush_traces()
             self._emit("bridge.stop")
 
     def stop(self) -> None:

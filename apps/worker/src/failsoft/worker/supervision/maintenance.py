@@ -14,6 +14,7 @@ from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
 from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
 from failsoft.worker.supervision.namespace_guard import NamespaceGuard
 from failsoft.worker.supervision.posts import MAINTENANCE
+from failsoft.worker.tracing import flush_traces
 from failsoft.worker.wiring import App
 
 
@@ -68,6 +69,7 @@ class MaintenanceProcess:
         self._stopping.wait()
         self._thread.stop()
         self._counts.stop()
+        flush_traces()
         self._emit("worker.stop")
 
     def stop(self) -> None:

@@ -167,7 +167,7 @@ def say_refusals(refused: Sequence[RetryRefusal]) -> None:
     """Name each job that was refused, and why."""
     for each in refused:
         about = "" if each.job_id in each.reason else f"{each.job_id}: "
-        say(f"{each.error}: {about}{each.reason}", "red", err=True)
+        say(f"{each.code} {each.error}: {about}{each.reason}", "red", err=True)
 
 
 def hints(

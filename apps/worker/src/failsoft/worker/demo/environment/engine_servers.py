@@ -3,26 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
-from failsoft.dispatcher.plugins.plugin import AnyPlugin, AnySite, EmbeddedServer
+from failsoft.dispatcher.plugins.plugin import AnyPlugin, AnySite, KillableServer
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.worker.configuration.settings import DEFAULT_ENGINES, Settings
 from failsoft.worker.engine_sites import sites
-
-
-@runtime_checkable
-class KillableServer(EmbeddedServer, Protocol):
-    """A server that can be ended as by a crash, and started again where it was."""
-
-    @property
-    def is_running(self) -> bool:
-        """Whether its process runs."""
-        ...
-
-    def kill(self) -> None:
-        """End it by SIGKILL."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

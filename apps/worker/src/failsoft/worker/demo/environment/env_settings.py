@@ -11,11 +11,13 @@ from pydantic_settings import BaseSettings
 
 from failsoft.dispatcher.plugins.discovery import EngineName
 from failsoft.worker.configuration.engine_settings import PREFIX, variables_model
-from failsoft.worker.configuration.settings import DEFAULT_ENGINES, Settings
+from failsoft.worker.configuration.settings import DEFAULT_ENGINES, Settings, load_settings
 from failsoft.worker.configuration.unknown_variables import known_variables
 
 #: The name of the secret that signs the demo's webhooks.
 SECRET_NAME = "demo"  # noqa: S105 - a name, and no secret
+
+_NOTIFY = f"{PREFIX}NOTIFY"
 
 # Short, so that what takes a minute in production takes seconds here.
 _SPANS: Mapping[str, str] = {
@@ -35,6 +37,9 @@ def demo_settings(
 ) -> Mapping[str, str]:
     """Return the settings of the demo as environment variables.
 
+    Of the caller's own, `FAILSOFT_NOTIFY` and the secrets that its channels name are among them;
+    the rules of a `failsoft.toml` are not.
+
     Args:
         folder: Where the databases go.
         ledgers: How many ledgers there are.
@@ -47,13 +52,22 @@ def demo_settings(
         **_ledgers(folder, ledgers),
         "IMPORT_URL": f"sqlite:///{folder / 'imported.db'}",
         "IMPORT_FOLDER": str(imports),
-        "WEBHOOK_SECRETS": json.dumps({SECRET_NAME: secret}),
+        "WEBHOOK_SECRETS": json.dumps({**_secrets(), SECRET_NAME: secret}),
+        # Also without any: it takes the place of a `failsoft.toml`.
+        "NOTIFY": os.environ.get(_NOTIFY, "{}"),
         "WEBHOOK_ALLOW_PRIVATE": "true",
         "LOG_FORMAT": "json",
         # At the hour it would be one more job among those that the demo counts.
         "PRUNE": "off",
     }
     return {PREFIX + name: value for name, value in {**given, **_SPANS}.items()}
+
+
+def _secrets() -> Mapping[str, str]:
+    if _NOTIFY not in os.environ:
+        return {}
+    settings = load_settings(_env_file=None)
+    return {name: each.get_secret_value() for name, each in settings.webhook_secrets.items()}
 
 
 def _ledgers(folder: Path, count: int) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from failsoft.job_engine.errors import JobNotFoundError
+from failsoft.job_engine.jobs.notifications.send_notification import send_notification
 from failsoft.job_engine.ports.job_filter import JobFilter
 from failsoft.job_engine.records.job import (
     AttemptRecord,
@@ -52,10 +53,10 @@ class Ledgers:
         return [job for each in self._all for job in each.list_jobs(limit=limit, **wanted)]
 
     def counts(self) -> Mapping[JobState, int]:
-        """Return how many jobs are in each state."""
+        """Return how many jobs are in each state, without those that notify people of the demo."""
         found: Counter[JobState] = Counter()
         for each in self._all:
-            found.update(each.counts())
+            found.update(_counts(each))
         return found
 
     def live_workers(self) -> Sequence[WorkerRecord]:
@@ -63,8 +64,8 @@ class Ledgers:
         return [worker for each in self._all for worker in each.live_workers()]
 
     def jobs_by_name(self) -> Mapping[str, int]:
-        """Return how many jobs each ledger holds."""
-        return {name: sum(each.counts().values()) for name, each in self.by_name.items()}
+        """Return how many jobs each ledger holds, counted as by `counts`."""
+        return {name: sum(_counts(each).values()) for name, each in self.by_name.items()}
 
     @property
     def _all(self) -> Sequence[SqlLedger]:
@@ -78,3 +79,10 @@ class Ledgers:
                 continue
             return each
         raise JobNotFoundError(f"expected the id of a job of the demo, got {job_id!r}")
+
+
+def _counts(ledger: SqlLedger) -> Mapping[JobState, int]:
+    # In this order: one that ends meanwhile counts as a job that has not ended.
+    counts = Counter(ledger.counts())
+    counts.subtract(job.state for job in ledger.list_jobs(name=send_notification.name))
+    return counts
