@@ -1,9 +1,9 @@
 """`python -m tests.docs.citations`: print every citation that resolves to nothing; exit 1 if any.
 
 Comments, docstrings and pages cite the rules, invariants, races, mutations and engine quirks of
-`docs/protocol.md`, the faults of `docs/faults.md`, the decisions of `docs/decisions` and the pages
-of `docs`, each by its id. A number that belongs to a document outside of the repository cannot be
-looked up: it is reported, too.
+`docs/explain/protocol.md`, the faults of `docs/evidence/faults.md`, the decisions of
+`docs/decisions` and the pages of `docs`, each by its id. A number that belongs to a document
+outside of the repository cannot be looked up: it is reported, too.
 """
 
 import re
@@ -98,8 +98,8 @@ def defined(root: Path = ROOT) -> frozenset[str]:
     pages = (page.relative_to(root).as_posix() for page in docs.rglob("*.md"))
     return frozenset(
         (
-            *defined_in_protocol((docs / "protocol.md").read_text()),
-            *_FAULT.findall((docs / "faults.md").read_text()),
+            *defined_in_protocol((docs / "explain" / "protocol.md").read_text()),
+            *_FAULT.findall((docs / "evidence" / "faults.md").read_text()),
             *(f"decision {number}" for number in decisions),
             *pages,
         )

@@ -7,15 +7,18 @@ page, as to a test, is left as its text.
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCE, TARGET = ROOT / "docs", ROOT / "build" / "docs"
 #: Where the pages from outside of docs/ stand in the site.
 OUTSIDE = "repository"
+#: What pages show beside text, and what the site adds to its theme.
+ASSETS = frozenset({".svg", ".png", ".css", ".js"})
 
 _LINK = re.compile(r"\[([^\]\[]*)\]\(([^)\s:#]+)(#[^)\s]*)?\)")
+_PARAGRAPHS = re.compile(r"\n\n+")
 _FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 
 
@@ -49,8 +52,20 @@ def rewritten(text: str, page: Path) -> str:
     return "".join(each if index % 2 else _LINK.sub(link, each) for index, each in enumerate(parts))
 
 
+def for_models(written: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Yield the two files for language models: the list of all pages, and all of them as one."""
+    texts = {place(page): (TARGET / place(page)).read_text() for page in sorted(written)}
+    front = next(iter(_PARAGRAPHS.split(texts[Path("index.md")])[1:2]))
+    lines = ["# Failsoft", "", *(f"> {line}" for line in front.splitlines()), ""]
+    for path, text in texts.items():
+        title = text.partition("\n")[0].lstrip("# ")
+        lines.append(f"- [{title}]({path.as_posix()})")
+    yield "llms.txt", "\n".join(lines) + "\n"
+    yield "llms-full.txt", "\n\n".join(texts.values())
+
+
 def main() -> None:
-    """Write all pages anew, and what they show beside text."""
+    """Write all pages anew, what they show beside text, and the files for language models."""
     shutil.rmtree(TARGET, ignore_errors=True)
     waiting = sorted(SOURCE.rglob("*.md"))
     written = set[Path]()
@@ -65,9 +80,11 @@ def main() -> None:
         path.write_text(rewritten(text, page))
         waiting += linked(text, page)
     for each in SOURCE.rglob("*"):
-        if each.suffix in {".svg", ".png"}:
+        if each.suffix in ASSETS:
             (TARGET / place(each)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(each, TARGET / place(each))
+    for name, text in for_models(written):
+        (TARGET / name).write_text(text)
 
 
 if __name__ == "__main__":

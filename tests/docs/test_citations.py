@@ -13,7 +13,7 @@ from tests.docs.citations import (
     unresolved,
 )
 
-PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
+PROTOCOL = (ROOT / "docs" / "explain" / "protocol.md").read_text()
 
 
 def test_every_citation_resolves() -> None:
@@ -70,7 +70,7 @@ def test_a_made_up_id_resolves_to_nothing_in_the_repository() -> None:
         ("see decision\n#: 0029", ["decision 0029"]),
         ("(R17, R18)", ["R17", "R18"]),
         ("see decision 0029 and docs/decisions/0033.", ["decision 0029", "decision 0033"]),
-        ("as docs/guide/steps.md shows", ["docs/guide/steps.md"]),
+        ("as docs/how-to/jobs/steps.md shows", ["docs/how-to/jobs/steps.md"]),
         ("MQ-03, DB-01", ["MQ-03", "DB-01"]),
         ("nothing else writes one (protocol 5.4)", ["protocol 5.4"]),
         ("(design 5, step 2)", ["design 5"]),

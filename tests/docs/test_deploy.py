@@ -25,12 +25,14 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "deploy.md"
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "failsoft"
-FILES = sorted(each for each in DEPLOY.rglob("*") if each.is_file())
+FILES = sorted(
+    each for each in DEPLOY.rglob("*") if each.is_file() and each.parent.name != "__pycache__"
+)
 ENGINES = ("rq", "dramatiq", "celery", "kafka", "ledger", "nats", "inngest")
 #: What engines called otherwise than their kind read.
 REGIONS = {"eu": "rq", "us": "rq"}
 _VARIABLE = re.compile(r"\b(?:FAILSOFT|REDIS|AMQP)_[A-Z_]+\b")
-#: How much longer than its grace a worker may take, as `docs/hand-over.md` has it.
+#: How much longer than its grace a worker may take, as `docs/explain/hand-over.md` has it.
 MARGIN = timedelta(seconds=15)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 
+import django
 import pytest
 
 from tests.deployments.deployment import installed_command
@@ -17,9 +18,11 @@ from tests.servers.valkey import Valkey
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 #: Those that every worker serves.
 QUEUES = 3
-PAGES = [HOW_TO / f"{name}.md" for name in ("fastapi", "flask", "notebooks")]
+PAGES = [HOW_TO / f"{name}.md" for name in ("fastapi", "flask", "django", "notebooks")]
 
-_FILE = re.compile(r"^```\w+\n(?:# |%%writefile )(\w+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(
+    r"^```\w+\n(?:# |%%writefile )([\w/]+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 _REQUEST = re.compile(r"^\| `(\w+) (\S+)` \| (\d+) `(.*)` \|$", re.MULTILINE)
 _CELL = re.compile(
     r"^```python\n(?!# \w+\.py)(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL
@@ -28,6 +31,7 @@ _CELL = re.compile(
 
 def write_files(page: Path, folder: Path, queue: str = "default") -> None:
     for name, code in _FILE.findall(page.read_text()):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(code.replace("@job()", f"@job(queue={queue!r})"))
 
 
@@ -78,13 +82,16 @@ def ran(processes: Processes, *command: str, env: Mapping[str, str]) -> None:
 def serving(processes: Processes, *command: str, env: Mapping[str, str]) -> Process:
     """Start a worker, and wait until it serves its queues."""
     worker = processes.start(installed_command(command[0]), *command[1:], "worker", "rq", env=env)
+    expect_served(worker)
+    return worker
 
+
+def expect_served(worker: Process) -> None:
     def serves() -> bool:
         assert worker.is_running, worker.tail
         return worker.output.count("begins to serve queue") >= QUEUES
 
     wait_until(serves, PATIENCE, "the worker serves its queues")
-    return worker
 
 
 def test_the_app_in_fastapi(
@@ -118,6 +125,29 @@ def test_the_app_in_flask(
     worker = serving(processes, "flask", "failsoft", env=env)
     port = free_port()
     server = processes.start(installed_command("flask"), "run", "--port", str(port), env=env)
+
+    expect_the_answers_of(page, server, port)
+
+    assert worker.is_running, worker.tail
+
+
+def test_the_project_in_django(
+    processes: Processes, valkey: Valkey, tmp_path: Path, ledger_url: str
+) -> None:
+    page = HOW_TO / "django.md"
+    write_files(page, tmp_path)
+    if django.VERSION < (6, 0):
+        tasks = tmp_path / "shop" / "tasks.py"
+        tasks.write_text(tasks.read_text().replace("from django.tasks", "from django_tasks"))
+    # A Flask app that was made in this process has set its own.
+    env = {**settings(valkey), "SHOP_DATABASE_URL": ledger_url, "FAILSOFT_JOBS": ""}
+    manage = (installed_command("python"), "manage.py")
+    upgraded = processes.start(*manage, "failsoft", "ledger", "upgrade", env=env)
+    assert upgraded.wait() == 0, upgraded.tail
+    worker = processes.start(*manage, "failsoft_worker", "rq", env=env)
+    expect_served(worker)
+    port = free_port()
+    server = processes.start(*manage, "runserver", "--noreload", f"127.0.0.1:{port}", env=env)
 
     expect_the_answers_of(page, server, port)
 

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from failsoft.worker.cli import main
 from tests.docs.page import blocks_of, commands_of
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guide"
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "jobs"
 PAGES = sorted(page for page in GUIDE.glob("*.md") if page.name != "README.md")
 INDEX = (GUIDE / "README.md").read_text()
-README = (GUIDE.parents[1] / "README.md").read_text()
+README = (GUIDE.parents[2] / "README.md").read_text()
 #: A longer page is two.
 MOST_LINES = 300
 
@@ -25,7 +25,7 @@ _pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_runs_as_printed(page: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.docs", str(page)],
-        cwd=GUIDE.parents[1],
+        cwd=GUIDE.parents[2],
         capture_output=True,
         text=True,
         timeout=110,
@@ -44,7 +44,7 @@ def test_a_page_has_an_example_and_stands_in_the_index(page: Path) -> None:
 @_pages
 def test_a_page_is_short_and_the_readme_leads_to_it(page: Path) -> None:
     assert len(page.read_text().splitlines()) < MOST_LINES
-    assert f"(docs/guide/{page.name})" in README
+    assert f"(docs/how-to/jobs/{page.name})" in README
 
 
 def test_the_index_names_no_page_that_is_not_there() -> None:

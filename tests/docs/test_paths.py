@@ -11,9 +11,9 @@ from tests.order import LONGEST
 PAGES = [
     ROOT / name
     for name in (
-        "docs/protocol.md",
-        "docs/architecture.md",
-        "docs/glossary.md",
+        "docs/explain/protocol.md",
+        "docs/explain/architecture.md",
+        "docs/reference/glossary.md",
         "CONTRIBUTING.md",
         "tests/README.md",
     )
