@@ -8,7 +8,8 @@ same server, one call of each in turn. Many: `dispatch_many` beside the library'
 Beside RQ: `dispatch_job` on RQ and on the engine in turn. Lane: jobs without steps that one worker
 process runs in a second, of the engine and of Dramatiq on RabbitMQ in turn. Long: how long jobs
 wait for their claim while a job that takes long runs in the same worker process; on Kafka its topic
-has one partition.
+has one partition. Floors: claims and ends a second where nothing else is done, by the threads of as
+many slots and with the claims made together; and records a second that Kafka's client consumes.
 
 Rows whose figures are bars of the engine carry the target and whether it was met. `--quick` does
 each of `--only` a few times, to see that it runs.
@@ -31,6 +32,7 @@ from rich.table import Table
 
 from bench.bars import at_least, at_most
 from bench.dispatch import interleaved, ledger_url
+from bench.lane_floors import consumed, ledger_alone
 from bench.lanes import (
     DRAMATIQ,
     STAYS,
@@ -48,7 +50,7 @@ from failsoft.worker.wiring import App, build
 
 ROOT = Path(__file__).parents[1]
 RQ = "rq"
-KINDS = ("dispatch", "many", "rq", "lane", "long")
+KINDS = ("dispatch", "many", "rq", "lane", "long", "floors")
 
 #: The most that the p50 of a dispatch may be, in times that of RQ.
 TIMES_RQ: Mapping[str, float] = MappingProxyType({"kafka": 1.1})
@@ -118,6 +120,7 @@ def run(
     bench = Bench(app, arguments, producers[engine], folder, console)
     rows = {
         # First those that run what they dispatch: the others leave their jobs behind.
+        "floors": bench.floors,
         "lane": bench.lane,
         "long": bench.beside_a_long_job,
         "dispatch": bench.dispatch,
@@ -204,6 +207,18 @@ class Bench:
         row["ratio"] = round(medians[self.engine] / medians[DRAMATIQ], 2)
         least = TIMES_DRAMATIQ.get(self.engine)
         return row if least is None else row | at_least("ratio", least, row["ratio"])
+
+    def floors(self) -> dict[str, Any]:
+        """What no lane can be faster than."""
+        url, jobs = os.environ["FAILSOFT_LEDGER_URL"], self.arguments.jobs
+        found = {
+            "claimed alone": ledger_alone(url, jobs, together=False),
+            "claimed together": ledger_alone(url, jobs, together=True),
+        }
+        servers = self.raw.settings.get("FAILSOFT_KAFKA_SERVERS")
+        if servers is not None:
+            found["records consumed"] = consumed(servers, jobs)
+        return {"what": f"floors, {jobs} jobs, of each a second", **found}
 
     def beside_a_long_job(self) -> dict[str, Any]:
         """How long jobs wait for their claim while another takes long."""

@@ -1,5 +1,6 @@
 """Ten steps of Failsoft's: in this process, and through the queues of its workers."""
 
+import os
 import secrets
 import sys
 from collections.abc import Callable, Sequence
@@ -14,10 +15,12 @@ from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.clock import SystemClock
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.executor import Executor
+from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.policies.queue import DEFAULT
-from failsoft.job_engine.records.job import JobRecord, Ticket
+from failsoft.job_engine.records.job import JobRecord, Ticket, WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.records.states import JobState
+from failsoft.job_engine.telemetry import ignore
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
@@ -51,12 +54,17 @@ def ten_steps(payload: Number, ctx: JobContext) -> int:
 class InProcess:
     """Record, claim and run one job after the other in this process: the executor itself."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare the ledger's tables."""
+    def __init__(self, url: str, measures: Measures | None = None) -> None:
+        """Prepare the ledger's tables; with measures, what happens is counted there."""
         database = Database(url)
         upgrade(database)
         self._ledger = SqlLedger(database)
-        self._executor = Executor(self._ledger, Catalogue([ten_steps]), SystemClock())
+        self._measures = measures or Measures()
+        self._executor = Executor(
+            *(self._ledger, Catalogue([ten_steps]), SystemClock()),
+            self._measures.listening(ignore),
+            measures=self._measures,
+        )
 
     def run(self, number: int) -> None:
         """Run one job."""
@@ -66,6 +74,13 @@ class InProcess:
         claim = self._ledger.claim(_ticket(record))
         if claim is None or self._executor.run(claim, Lease()) is not JobState.SUCCEEDED:
             raise AssertionError("expected the job to succeed")
+
+    def beat(self) -> None:
+        """Write what was counted, as the heartbeat of a worker does."""
+        batch = self._measures.take()
+        worker = WorkerRecord("bench", "here", DEFAULT.name, "here", os.getpid(), 1)
+        self._ledger.beat(worker, MINUTE, batch)
+        self._measures.written(batch)
 
 
 def _ticket(record: JobRecord) -> Ticket:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import LiteralString
 
 import psycopg
 from sqlalchemy import Connection, text
@@ -153,13 +154,24 @@ def fill(database: Database, rows: int, now: int) -> Iterator[int]:
     database.write(lambda c: c.execute(text(_COUNTED)), limit=database.at_length)
 
 
-def add_due(database: Database, count: int, now: int) -> None:
-    """Record so many jobs whose time has come."""
+def add_due(database: Database, count: int, now: int, first: int = 1) -> None:
+    """Record so many jobs whose time has come.
+
+    Args:
+        database: The ledger.
+        count: How many.
+        now: The moment that the newest was recorded, in microseconds since 1970.
+        first: The number of the first of them; each is recorded once.
+    """
+    if count <= 0:
+        return
     sql = _SQL[database.url.get_backend_name()]
-    given = {"begin": now - AGE, "every": AGE // count, "until": now - 60_000_000}
+    every = AGE // (first + count)
+    given = {"begin": now - AGE, "every": every, "until": now - 60_000_000}
     statement = text(_DUE.format(series=sql.series))
-    for first in range(1, count + 1, 1_000):
-        some = {**given, "first": first, "last": min(first + 999, count)}
+    end = first + count
+    for begin in range(first, end, 1_000):
+        some = {**given, "first": begin, "last": min(begin + 1_000, end) - 1}
         database.write(lambda c, some=some: c.execute(statement, some), limit=database.at_length)
 
 
@@ -170,8 +182,13 @@ def settle(database: Database) -> int:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
         return int(database.read(lambda c: c.execute(text(pages)).scalar_one()))
-    plain = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(plain, autocommit=True) as server:
-        server.execute("VACUUM (ANALYZE, FREEZE)")
+    vacuum(database, "VACUUM (ANALYZE, FREEZE)")
     size = "SELECT pg_database_size(current_database())"
     return int(database.read(lambda c: c.execute(text(size)).scalar_one()))
+
+
+def vacuum(database: Database, how: LiteralString = "VACUUM") -> None:
+    """Do what a PostgreSQL server does of itself whenever a part of a table is new."""
+    plain = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as server:
+        server.execute(how)

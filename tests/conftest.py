@@ -1,6 +1,8 @@
 """Real servers on private ports, each started when a test first uses it."""
 
+import gc
 import os
+import re
 import signal
 import uuid
 from collections import defaultdict
@@ -31,11 +33,24 @@ from tests.servers.valkey import Valkey
 S = TypeVar("S", bound=Server)
 RUN = "_FAILSOFT_TEST_RUN"
 #: The folders whose tests start whole processes for each ledger.
-WHOLE = {"acceptance", "faults", "cli"}
+WHOLE = {"integration", "faults", "docs"}
+#: The suites of an engine that has several brokers.
+_BROKER = re.compile(r"(?P<engine>Test\w+)On(?P<broker>Valkey|Rabbitmq|QuorumQueues)")
 
 # How long an example takes is the machine's, and no test is timed.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
+
+
+def pytest_collection() -> None:
+    """Look for no garbage while tests are collected: there is none, and a million objects stay."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let no later collection of garbage look through the tests themselves."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure() -> None:
@@ -117,26 +132,33 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest first, and let each play of whole processes run on one ledger, by its name.
+    """Put the longest first, and let each play be played once, where chance has it by its name.
 
-    On both with `-m long`.
+    On every ledger, and with every broker of an engine, with `-m long`.
     """
     items.sort(key=place)
     plays: dict[str, dict[pytest.Function, str]] = defaultdict(dict)
     for item in items:
-        if isinstance(item, pytest.Function) and (ledger := _ledger_of(item)):
-            plays[f"{item.path.name}::{item.originalname}"][item] = ledger
-    for name, both in plays.items():
-        kinds = sorted(set(both.values()))
-        left_out = kinds[crc32(name.encode()) % 2] if len(kinds) > 1 else None
-        for item, ledger in both.items():
-            if ledger == left_out:
+        if isinstance(item, pytest.Function) and (found := _play_of(item)):
+            play, way = found
+            plays[play][item] = way
+    for play, ways in plays.items():
+        kinds = sorted(set(ways.values()))
+        played = kinds[(crc32(play.encode()) + 1) % len(kinds)]
+        for item, way in ways.items():
+            if way != played:
                 item.add_marker(pytest.mark.long)
 
 
-def _ledger_of(item: pytest.Function) -> str | None:
-    given = item.callspec.params.get("ledger_url") if hasattr(item, "callspec") else None
-    return str(given) if given and WHOLE & set(item.path.parts) else None
+def _play_of(item: pytest.Function) -> tuple[str, str] | None:
+    """Return what is played more than once, and in which way here; None of all other tests."""
+    name = f"{item.path.name}::{item.originalname}"
+    if item.cls is not None and (broker := _BROKER.fullmatch(item.cls.__name__)):
+        return f"{name} of {broker['engine']}", broker["broker"]
+    ledger = item.callspec.params.get("ledger_url") if hasattr(item, "callspec") else None
+    if ledger and WHOLE & set(item.path.relative_to(item.config.rootpath).parts):
+        return name, str(ledger)
+    return None
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ NAMES = frozenset(
         *("TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES", "JUPYTER_COLUMNS"),
         *("PAGER", "LESS", "LANG", "LANGUAGE", "PYTHONIOENCODING", "PYTHONUTF8"),
         *("PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONHASHSEED"),
+        # Hundreds of processes would compile everything again.
+        "PYTHONDONTWRITEBYTECODE",
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
         *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     }

@@ -22,7 +22,7 @@ from tests.chaos.faults.nemesis import Nemesis
 from tests.chaos.faults.other_programs import OtherPrograms
 from tests.chaos.faults.processes import ProcessesFaults
 from tests.chaos.faults.routes import RoutesFaults
-from tests.chaos.faults.schedule import Journal, lanes
+from tests.chaos.faults.schedule import Fired, Journal, lanes
 from tests.chaos.feature_counts import attempts_on, met, never_met
 from tests.chaos.history.evidence import Evidence, gather
 from tests.chaos.history.timeline import Timeline
@@ -31,7 +31,7 @@ from tests.chaos.progress import Progress
 from tests.chaos.promises.checks import vacuous, violations
 from tests.chaos.promises.requests import healthy_again
 from tests.chaos.report import Report, count, last_to_end
-from tests.chaos.stalls import Stalls
+from tests.chaos.stalls import Stalls, noted
 from tests.chaos.system.servers import Servers
 from tests.chaos.system.topology import Topology
 from tests.chaos.workload.app_transactions import orders_in
@@ -68,7 +68,7 @@ class Run:
     folder: Path
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
-    stalls: Stalls = field(default_factory=Stalls)
+    stalls: list[Fired] = field(default_factory=list)
 
     def __call__(self) -> Report:
         """Run to the end; whatever happens, nothing is left running."""
@@ -78,7 +78,7 @@ class Run:
             self.progress.phase("servers start")
             servers.start()
             topology = Topology(servers, plan.seed, plan.rate, plan.engines)
-            with topology, self.stalls:
+            with topology, Stalls(self.stalls.append):
                 return self._perform(topology)
         finally:
             servers.stop()
@@ -159,7 +159,7 @@ class Run:
     def _gather(self, topology: Topology, journal: Journal) -> Evidence:
         return replace(
             _gather(topology),
-            strikes=[*journal.fired, *self.stalls.found],
+            strikes=[*journal.fired, *self.stalls, *noted(topology.stalls)],
             workers=topology.worker_names(),
             pooled=topology.pooled,
             orders=orders_in(topology.servers.database),

@@ -1,5 +1,6 @@
 """The deployment of the acceptance tests, and workers that are replaced quickly."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,20 @@ __all__ = [
 ]
 
 acceptance = environment
+#: Each failure is told at once, by a job that no worker of these tests serves.
+NOTIFY = json.dumps(
+    {
+        "channels": {"ops": {"kind": "command", "command": ["true"]}},
+        "notify": [{"on": ["job.fail", "job.crash_loop"], "to": "ops", "every": "1s"}],
+    }
+)
 
 
 @pytest.fixture
 def environment(acceptance: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     acceptance.setenv("FAILSOFT_JOBS", CRASH_POINT_JOBS)
     acceptance.setenv("FAILSOFT_LEASE", "1s")
+    acceptance.setenv("FAILSOFT_NOTIFY", NOTIFY)
     return acceptance
 
 

@@ -5,12 +5,14 @@
 job is there for one point, and whichever job, or worker, gets there first has the misfortune.
 """
 
+import json
 from time import monotonic
 
 import pytest
 
 from failsoft.job_engine import JobState
 from failsoft.job_engine.outcome import MAX_CRASHES
+from failsoft.job_engine.ports.console import MOST_ON_A_PAGE
 from failsoft.ledger.verify import verify
 from tests.crash_points.cells import ACTIONS, MATRIX, SLOW, Cell, is_quick
 from tests.crash_points.replaced_workers import ReplacedWorkers
@@ -65,8 +67,25 @@ def assert_promises_kept(deployment: Deployment, workers: ReplacedWorkers) -> No
         assert_one_outcome(deployment, each)
         assert_one_authority(deployment, each)
         assert_finished_steps_stayed_finished(deployment, each, workers.frozen())
+    assert_each_notice_told_once(deployment)
     batches = verify(deployment.app.ledger.database)
     assert [violation for batch in batches for violation in batch.violations] == []
+
+
+def assert_each_notice_told_once(deployment: Deployment) -> None:
+    """Count every failure in the jobs that tell of it: none lost, none twice."""
+    ledger = deployment.app.ledger
+
+    def is_told() -> bool:
+        pending = ledger.pending_notices()
+        return not pending.untold and not any(each.count for each in pending.digests)
+
+    wait_until(is_told, PATIENCE, "every notice is told")
+    found = ledger.notices(limit=MOST_ON_A_PAGE)
+    assert found.after is None
+    failures = [each for each in found.items if each.kind in ("job.fail", "job.crash_loop")]
+    jobs = ledger.list_jobs(limit=MOST_ON_A_PAGE, name="send_notification")
+    assert sum(json.loads(each.payload)["count"] for each in jobs) == len(failures)
 
 
 def play_all(deployment: Deployment, workers: ReplacedWorkers, cells: list[Cell]) -> None:

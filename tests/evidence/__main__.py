@@ -5,7 +5,7 @@ from tests.evidence.charts import charts
 from tests.evidence.figures import FOLDER
 from tests.evidence.page import page
 
-PAGE = FOLDER.parent / "evidence.md"
+PAGE = FOLDER / "README.md"
 
 if __name__ == "__main__":
     PAGE.write_text(page())

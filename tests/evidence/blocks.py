@@ -18,7 +18,7 @@ from tests.evidence.figures import FOLDER, Figures, one
 from tests.evidence.tables import table
 
 ROOT = FOLDER.parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs/performance.md")
+PAGES = (ROOT / "README.md", ROOT / "docs/explain/performance.md")
 
 #: Within a line, or, where a line ends after the name, of whole lines.
 _BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->)(\n?)(.*?)(<!-- end of figures -->)", re.DOTALL)

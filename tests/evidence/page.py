@@ -1,4 +1,4 @@
-"""`docs/evidence.md`, made of the figures of the last runs."""
+"""`docs/evidence/README.md`, made of the figures of the last runs."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ INTRODUCTION = """# The evidence
 
 What was tried to break the promises, how often, and what came of it. Each part names the command
 that does it again. This page is written by `make evidence` from the figures that the last runs left
-in [`docs/evidence`](evidence); the faults of the matrix and their tests have
+in [`docs/evidence`](.); the faults of the matrix and their tests have
 [a page of their own](faults.md)."""
 
 
@@ -33,6 +33,8 @@ def page() -> str:
         _steps,
         _dispatch,
         _outages,
+        _console,
+        _tutorial,
         _violations,
     )
     return "\n\n".join([INTRODUCTION, *(each() for each in parts)]) + "\n"
@@ -171,7 +173,14 @@ def _cluster() -> str:
         ]
         for run in runs
     ]
-    head = ["", "replication", *names, "seconds without", "until accepted", "until a step began"]
+    head = [
+        "what happens",
+        "replication",
+        *names,
+        "seconds without",
+        "until accepted",
+        "until a step began",
+    ]
     return _part(
         "A PostgreSQL cluster that fails over",
         "Debian's Patroni and etcd, three nodes of each on addresses of their own, under a load of "
@@ -270,6 +279,38 @@ def _outages() -> str:
         "make bench-outages",
         _or_not_run(found, lambda: benchmarks.outages(found)),
     )
+
+
+def _console() -> str:
+    found = one("console")
+    return _part(
+        "A console of a large ledger",
+        benchmarks.CONSOLE,
+        "make console-scale ROWS=1000000",
+        _or_not_run(found, lambda: benchmarks.console(found)),
+    )
+
+
+def _tutorial() -> str:
+    found = one("tutorial")
+    return _part(
+        "The tutorial, typed by hand",
+        "Every command of its pages, in two terminals, from wheels in an empty folder: what is "
+        "printed is compared with the page. `load` is how many processes wanted the two cores on "
+        "an average of one, five and fifteen minutes.",
+        "make test-long",
+        _or_not_run(found, lambda: _walked(found)),
+    )
+
+
+def _walked(found: Figures) -> str:
+    names = list(found["seconds"])
+    seconds = dict(found["seconds"])
+    to_the_last = sum(seconds[name] for name in names[: names.index(found["last"]) + 1])
+    load = ", ".join(map(str, found["load"]))
+    text = f"**{to_the_last:.0f} s from the installation to the end of {found['last']};** the aim "
+    text += f"is 90 s on a machine that has nothing else to do. Load: {load}.\n\n"
+    return text + table(["page", "seconds"], seconds.items())
 
 
 def _violations() -> str:

@@ -1,4 +1,4 @@
-"""The fault matrix: what goes wrong, and what must come of it (docs/faults.md)."""
+"""The fault matrix: what goes wrong, and what must come of it (docs/evidence/faults.md)."""
 
 from typing import NamedTuple
 

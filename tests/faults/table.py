@@ -1,4 +1,4 @@
-"""Writes `docs/faults.md`: for each fault of the matrix, the tests that carry its id.
+"""Writes `docs/evidence/faults.md`: for each fault of the matrix, the tests that carry its id.
 
 python -m tests.faults.table
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.faults.matrix import MATRIX, Fault
 
 TESTS = Path(__file__).parents[1]
-PAGE = TESTS.parent / "docs" / "faults.md"
+PAGE = TESTS.parent / "docs" / "evidence" / "faults.md"
 
 HEAD = """# The fault matrix
 
@@ -68,7 +68,7 @@ def _section(fault: Fault, tests: list[str]) -> str:
 
 def _link(test: str) -> str:
     file, _, name = test.partition("::")
-    return f"* [`{name}`](../{file})"
+    return f"* [`{name}`](../../{file})"
 
 
 if __name__ == "__main__":

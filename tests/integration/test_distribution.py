@@ -195,6 +195,7 @@ def wheel_of(name: str, folder: Path) -> Path:
     return wheel
 
 
+@pytest.mark.long
 def test_the_readmes_program_runs_beside_a_package_of_the_old_name(
     wheels: Path, tmp_path: Path, processes: Processes
 ) -> None:

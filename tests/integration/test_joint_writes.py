@@ -104,6 +104,22 @@ def test_a_job_that_is_locked_keeps_no_other_waiting(
     expect_running(ledger, waits[1].result(PATIENCE))
 
 
+def test_claims_of_one_call_are_one_transaction_and_wait_for_no_lock(ledger: SqlLedger) -> None:
+    records = offered(ledger)
+    tickets = [fixtures.ticket(record) for record in records]
+
+    with locked(ledger, records[2].id) as unlock:
+        claims = ledger.claim_many(tickets)
+        unlock()
+
+    made = [claim.job_id for claim in claims]
+    assert sorted(made) == sorted(each.id for each in records if each is not records[2])
+    assert len(transactions(ledger, "attempts", made)) == 1
+    for claim in claims:
+        expect_running(ledger, claim)
+    assert ledger.claim(tickets[2]) is not None
+
+
 def test_ends_that_meet_are_one_transaction_and_each_has_its_fence(
     ledger: SqlLedger, threads: ThreadPoolExecutor
 ) -> None:

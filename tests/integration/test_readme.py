@@ -17,7 +17,7 @@ from tests.servers.processes import PATIENCE, Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-STATES = (ROOT / "docs" / "states.md").read_text()
+STATES = (ROOT / "docs" / "reference" / "states.md").read_text()
 PROGRAM = re.search(r"```python\n(.*?)```", README, re.DOTALL)
 FAILSOFT = Path(sys.executable).parent / "failsoft"
 PRINTED = "Welcome, user 7 <ada@example.org>!"

@@ -2,7 +2,7 @@
 
 The row changes by the product's table of transitions only (`permits` decides, the row of the
 table says what changes); what is not a change of state is done here by the rules of
-docs/protocol.md.
+docs/explain/protocol.md.
 Every edge is watched: it carries the invariants that it breaks.
 """
 

@@ -1,4 +1,4 @@
-"""The rules taken away one by one (docs/protocol.md): each must break the invariants named there.
+"""The rules of docs/explain/protocol.md, taken away one by one: each must break its invariants.
 
 A mutation replaces a row of the product's table, or drops one rule that the processes keep.
 """

@@ -55,7 +55,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of docs/protocol.md that a mutation may drop; the numbers are theirs."""
+    """The rules of docs/explain/protocol.md that a mutation may drop; the numbers are theirs."""
 
     state_before_send: bool = True  # 3
     claim_in_one_statement: bool = True  # 4

@@ -1,8 +1,8 @@
 """The hand-off protocol, explored exhaustively with the product's own table of transitions.
 
-The adversary of docs/protocol.md: any message ever sent may arrive any number of times at any later
-time or never, any lease may expire at any instant, any process may vanish between any two atomic
-actions, replies of the ledger may be lost, and a cancel may come at any time.
+The adversary of docs/explain/protocol.md: any message ever sent may arrive any number of times at
+any later time or never, any lease may expire at any instant, any process may vanish between any two
+atomic actions, replies of the ledger may be lost, and a cancel may come at any time.
 """
 
 import json
@@ -13,7 +13,7 @@ import pytest
 
 from failsoft.job_engine.invariants import violations
 from failsoft.job_engine.records.states import TRANSITIONS
-from tests.model.configurations import CONFIGURATIONS, EVERY_LOOK, EVERYTHING_SMALL
+from tests.model.configurations import BESIDES, EVERY_LOOK, EVERYTHING_SMALL, QUICK
 from tests.model.histories import history_of
 from tests.model.model import Model
 from tests.model.mutations import MUTATIONS, Mutation
@@ -27,7 +27,11 @@ SEEN_IN_THE_LEDGER = frozenset({"I2", "I4", "I8"})
 WAYS = 400
 
 
-@pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: config.name)
+@pytest.mark.parametrize(
+    "config",
+    [*QUICK, *(pytest.param(each, marks=pytest.mark.long) for each in BESIDES)],
+    ids=lambda config: config.name,
+)
 def test_no_state_that_can_be_reached_breaks_a_promise(config: Config) -> None:
     search = explore(Model(config))
 
@@ -73,8 +77,10 @@ def test_the_ledger_of_every_way_through_the_protocol_is_sound() -> None:
 
 
 def test_every_transition_of_the_table_is_taken() -> None:
-    taken = everything().done
+    search = everything()
+    taken = search.done
 
+    assert not search.broken, report(search)
     assert {transition.name for transition in TRANSITIONS} <= taken
 
 

@@ -1,4 +1,4 @@
-"""Writes `docs/others-bugs.md`: bugs that others shipped, and the tests of each.
+"""Writes `docs/evidence/others-bugs.md`: bugs that others shipped, and the tests of each.
 
 python -m tests.others_bugs.page
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.others_bugs.bugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "others-bugs.md"
+PAGE = ROOT / "docs" / "evidence" / "others-bugs.md"
 
 HEAD = """# Bugs that others shipped
 
@@ -44,7 +44,9 @@ def _functions(file: Path) -> set[str]:
 
 def _section(number: int, bug: Bug) -> str:
     heading = f"{number}. **{bug.what}** ({', '.join(bug.shipped_by)}). {bug.here}."
-    links = [f"   * [`{name}`](../{file})" for file, names in bug.tests.items() for name in names]
+    links = [
+        f"   * [`{name}`](../../{file})" for file, names in bug.tests.items() for name in names
+    ]
     return "\n".join([heading, "", *links, ""])
 
 

@@ -22,7 +22,7 @@ class Break:
     """What is changed, and the layer that must turn red.
 
     Attributes:
-        rule: Its name in docs/protocol.md, or of the failure it lets in.
+        rule: Its name in docs/explain/protocol.md, or of the failure it lets in.
         meaning: What the code does no longer.
         file: Where, from the root of the repository.
         right: The text as it is; it stands there exactly once.
@@ -127,8 +127,8 @@ BREAKS = (
         "M10",
         "a rescuer passes over what is running",
         f"{_DISPATCHER}/maintenance/rescuer.py",
-        "for running in self._lost():",
-        "for running in ():",
+        "lost = self._lost()",
+        "lost = list[RunningJob]()",
         ("tests/unit/dispatcher/maintenance/test_rescuer.py",),
     ),
     Break(
@@ -284,7 +284,7 @@ BREAKS = (
         f"{_LEDGER}/upkeep/pruning.py",
         "{kept.state: deleted} if deleted else {}",
         "{}",
-        ("tests/integration/jobs/test_prune_ledger.py", "-k", "counted_no_more and sqlite"),
+        ("tests/integration/jobs/test_prune_ledger.py", "-k", "counted_no_more"),
     ),
     Break(
         "counts",
@@ -292,7 +292,7 @@ BREAKS = (
         f"{_LEDGER}/transitions/counts.py",
         "{state: count for state, count in missing.items() if count}",
         "{}",
-        ("tests/integration/upgrades/test_growth.py", "-k", "counted_rightly and sqlite"),
+        ("tests/integration/upgrades/test_growth.py", "-k", "counted_rightly"),
     ),
     Break(
         "rule 22",
@@ -300,7 +300,7 @@ BREAKS = (
         f"{_LEDGER}/schema/packed_events.py",
         "info.c.key == MINIMUM, info.c.value >= REVISION",
         "info.c.key == MINIMUM",
-        ("tests/integration/upgrades/test_growth.py", "-k", "until_it_is_gone and sqlite"),
+        ("tests/integration/upgrades/test_growth.py", "-k", "until_it_is_gone"),
     ),
     Break(
         "rule 4",
@@ -379,6 +379,31 @@ BREAKS = (
         (_JOINT, "-k", "lost"),
     ),
     Break(
+        "R13",
+        "claims made together, whose reply was lost, are tried again with other tickets",
+        f"{_WORKER}/attempts/admission.py",
+        "self._begin(ticket or self._ticket(self._read(wire)))",
+        "self._begin(self._ticket(self._read(wire)))",
+        ("tests/unit/worker/attempts/test_admission.py", "-k", "by_their_tickets"),
+    ),
+    Break(
+        "rule 6",
+        "messages are acknowledged before their claims are made together",
+        f"{_WORKER}/attempts/admission.py",
+        "        try:\n            made = self._ledger.claim_many(",
+        "        for each in messages:\n            each.claimed()\n"
+        "        try:\n            made = self._ledger.claim_many(",
+        ("tests/unit/worker/attempts/test_admission.py", "-k", "together"),
+    ),
+    Break(
+        "I12",
+        "claims that are made together look for no room",
+        f"{_LEDGER}/roles/attempts.py",
+        "every = [_claiming_unlimited(ticket)",
+        "every = [_claiming(ticket)",
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "Sqlite and limited_job_is_not"),
+    ),
+    Break(
         "rule 7",
         "of a batch no step proves its authority",
         f"{_LEDGER}/transitions/postgresql.py",
@@ -391,8 +416,9 @@ BREAKS = (
         "rule 6",
         "a record of Kafka is committed before the ledger has decided about it",
         "engines/kafka/src/failsoft/engines/kafka/worker.py",
-        "self._slots.submit(record.value(), lambda is_decided: self._decide(record, is_decided))",
-        "self._decide(record, True), self._slots.submit(record.value(), lambda _: None)",
+        "self._slots.submit_all([(each.value(), partial(self._decide, each)) for each in jobs])",
+        "[self._decide(each, True) for each in jobs],"
+        " self._slots.submit_all([(each.value(), lambda _: None) for each in jobs])",
         ("tests/contract/engines/test_kafka.py", "-k", "not_decided"),
     ),
     Break(
@@ -404,7 +430,7 @@ BREAKS = (
         (
             "tests/contract/engines/test_engines.py",
             "-k",
-            "DramatiqWorkerOnRabbitmq and no_more",
+            "DramatiqWorker and no_more",
         ),
     ),
     Break(
@@ -431,5 +457,111 @@ BREAKS = (
         "            self._beats.serving()\n"
         "            try:\n                self._app.ledger.beat(",
         ("tests/integration/cli/workers/test_health.py", "-k", "outage and ledger"),
+    ),
+    Break(
+        "traces",
+        "the commit of a dispatch does not keep its trace",
+        f"{_LEDGER}/transitions/insert.py",
+        '        "trace_context": job.trace_context,\n',
+        '        "trace_context": None,\n',
+        (*CONTRACT[:2], "Sqlite and trace"),
+    ),
+    Break(
+        "traces",
+        "the trace of an attempt whose process died ends with a span that nobody exports",
+        f"{_CORE}/executor.py",
+        "            # From now on it leads to a span that is exported.\n"
+        "            self._note_trace(claim, span)\n",
+        "",
+        ("tests/otel/test_attempts.py", "-k", "died"),
+    ),
+    Break(
+        "rule 31",
+        "a notice is told whatever another process has told",
+        f"{_LEDGER}/upkeep/notices.py",
+        "    if len(connection.execute(untold).all()) != len(ids):\n"
+        "        raise _OthersWereFirstError\n",
+        "    connection.execute(untold).all()\n",
+        (*CONTRACT[:2], "Sqlite and told"),
+    ),
+    Break(
+        "decision 0097",
+        "a function that an allowed module has imported from elsewhere is called",
+        f"{_CORE}/definitions/callables.py",
+        '        if getattr(value, "__module__", None) not in modules:\n            continue\n',
+        "",
+        ("tests/adoption/rq/test_queue.py", "-k", "does_not_define"),
+    ),
+    Break(
+        "decision 0097",
+        "a path in no allowed module waits for a worker that has it, and is not held",
+        f"{_CORE}/definitions/callables.py",
+        "        expect_allowed(path)\n        try:",
+        "        try:",
+        ("tests/adoption/rq/test_queue.py", "-k", "held_and_never"),
+    ),
+    Break(
+        "decision 0097",
+        "a drain that is repeated dispatches what was recorded before",
+        "packages/adoption/src/failsoft/adoption/draining.py",
+        '"idempotency_key": _key(pending),',
+        '"idempotency_key": f"{_key(pending)}-{id(pending)}",',
+        ("tests/adoption/rq/test_drain.py", "-k", "died"),
+    ),
+    Break(
+        "decision 0097",
+        "a drain dispatches what a worker of the old engine has taken",
+        "packages/adoption/src/failsoft/adoption/redis_queue.py",
+        "  if found == 1 then\n    redis.call",
+        "  found = 1\n  if found == 1 then\n    redis.call",
+        ("tests/adoption/rq/test_drain.py", "-k", "took_it or took_meanwhile"),
+    ),
+    Break(
+        "decision 0097",
+        "a drain puts back what another one has finished",
+        "packages/adoption/src/failsoft/adoption/redis_queue.py",
+        "if redis.call('hdel', KEYS[2], ARGV[1]) == 0 then\n  return 0\nend\n",
+        "redis.call('hdel', KEYS[2], ARGV[1])\n",
+        ("tests/adoption/rq/test_drain.py", "-k", "neither_refused"),
+    ),
+    Break(
+        "I1",
+        "an end starts nothing of what was dispatched to begin after it",
+        f"{_LEDGER}/transitions/consequences/follow_ups.py",
+        "for job_id in follow_ups.waiting:",
+        "for job_id in follow_ups.waiting[:0]:",
+        (*CONTRACT[:2], "Sqlite and chain_begins_after"),
+    ),
+    Break(
+        "I1",
+        "a chain does not look whether the job that it begins after has ended",
+        f"{_LEDGER}/transitions/consequences/follow_ups.py",
+        "    if JobState(before.state).is_terminal:\n        return _go_on",
+        "    if False:\n        return _go_on",
+        (*CONTRACT[:2], "Sqlite and ends_otherwise"),
+    ),
+    Break(
+        "decision 0103",
+        "a worker of mode `real` that was let in once waits for the test no more",
+        "packages/testkit/src/failsoft/testkit/real/worker.py",
+        "        order = self._orders.get()\n",
+        '        order = self._last = getattr(self, "_last", None) or self._orders.get()\n',
+        ("tests/testkit/test_real.py", "-k", "gate"),
+    ),
+    Break(
+        "decision 0103",
+        "a worker of mode `real` that is to be killed goes on",
+        "packages/testkit/src/failsoft/testkit/real/worker.py",
+        "    os.kill(os.getpid(), signal.SIGKILL)\n",
+        "    pass\n",
+        ("tests/testkit/both", "-k", "real and goes_on_on_the_other"),
+    ),
+    Break(
+        "decision 0103",
+        "the database's clock stays behind the kit's in mode `real`",
+        "packages/testkit/src/failsoft/testkit/real/clock.py",
+        "return map(operator.add, iter(time.time_ns, None), ahead).__next__",
+        "return iter(time.time_ns, None).__next__",
+        ("tests/testkit/both", "-k", "real and death_within_a_step"),
     ),
 )

@@ -22,14 +22,18 @@ from time import monotonic, sleep
 from types import MappingProxyType, ModuleType
 from typing import Any, Self
 
+#: The engines that tests use unless they say otherwise. They are found by their entry points when
+#: settings are read: without them here every fork would load two hundred modules for itself.
+ENGINES = ("failsoft.engines.rq.plugin", "failsoft.engines.dramatiq.plugin")
 #: What a worker loads.
-WORKER = ("failsoft.worker.process", "psycopg", "sqlalchemy.dialects.postgresql")
+WORKER = ("failsoft.worker.process", "psycopg", "sqlalchemy.dialects.postgresql", *ENGINES)
 #: What most commands load.
 COMMAND_LINE = (
     "failsoft.worker.cli",
     *(f"failsoft.worker.cli.{name}" for name in ("worker", "engines", "doctor", "dev")),
     *(f"failsoft.worker.cli.{name}" for name in ("jobs.commands", "jobs.dispatch")),
     "failsoft.worker.cli.ledger.commands",
+    *ENGINES,
 )
 #: What is read of the environment when code is loaded: by Python, and by Dramatiq.
 ENV: Mapping[str, str] = MappingProxyType(

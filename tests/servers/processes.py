@@ -263,6 +263,14 @@ def is_alive(process: psutil.Process) -> bool:
     return _status(process) not in ("", psutil.STATUS_ZOMBIE)
 
 
+def pid_is_alive(pid: int) -> bool:
+    """Return whether a process of this id is there and no zombie."""
+    try:
+        return is_alive(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _marked(name: str, value: str) -> Iterator[psutil.Process]:
     mark = f"{name}={value}".encode()
     for pid in psutil.pids():

@@ -21,6 +21,8 @@ PLACES = (
     "/opt/rabbitmq/sbin/rabbitmq-server",  # the official image
 )
 COOKIE = "failsoft-tests"
+#: One scheduler that does not spin: the machine is the tests', too.
+FRUGAL = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
 NOT_CONNECTED = "erl_call: failed to connect to node"
 BOOT_DEADLINE = 2 * PATIENCE
 AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
@@ -216,6 +218,7 @@ class RabbitMQ(Server):
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
             "RABBITMQ_NODENAME": self.node,
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": FRUGAL,
             # Makes the script replace itself with the node instead of watching over it.
             "RUNNING_UNDER_SYSTEMD": "true",
         }

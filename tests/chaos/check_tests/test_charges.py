@@ -35,7 +35,8 @@ def pooled(**changed: Any) -> Evidence:
         strike("terminate a worker", "rq-threads"),
         strike("skew a clock", "rq-threads by +3600 s"),
         strike("link: refuse", "rq-threads to ledger"),
-        strike(charges.STALL, "the machine"),
+        strike(charges.STALL, charges.MACHINE),
+        strike(charges.STALL, "rq-threads"),
     ],
     ids=lambda each: each.kind,
 )
@@ -51,6 +52,7 @@ def test_a_crash_is_explained_by_what_befell_its_worker(explained: Fired) -> Non
         strike("kill rq", "rq-children"),
         strike("kill rq", None),
         strike("kill rq", "rq-threads", at=20),
+        strike(charges.STALL, "rq-children"),
         strike("link: refuse", "rq-threads to valkey"),
     ],
     ids=lambda each: f"{each.kind} {each.detail}",

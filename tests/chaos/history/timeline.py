@@ -11,7 +11,7 @@ missed (`LATENESS`) and a process believes its new clock (`GRACE`), with the lon
 lasts. It must stay far below the hour before which nothing is pruned, and what the schedules have
 made up for by a process that starts meanwhile (`missed="all"`) must stay a handful of ticks. And
 while an offer of a clock that was ahead is looked into no sooner than that clock said, up to ten
-minutes (docs/clocks.md), a drain has to wait for as long as the jump is wide.
+minutes (docs/explain/clocks.md), a drain has to wait for as long as the jump is wide.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,9 +1,10 @@
 """No job is charged for the ledger's trouble: its errors are its own, its crashes are a strike's.
 
 A crash is explained by what befell the attempt's worker while it ran: it was killed, halted,
-stopped, its clock was set wrong, or its own way to the ledger was cut. That the ledger itself was
-away, silent, read-only or full, or that its own clock jumped, explains none: that is what is found
-here. A lease that ran out while nothing at all was struck is the machine's, which was too busy to
+stopped, its clock was set wrong, its own way to the ledger was cut, or the machine gave it no time
+(which it notes itself, in a thread that does nothing else). That the ledger itself was away,
+silent, read-only or full, or that its own clock jumped, explains none: that is what is found here.
+A lease that ran out while nothing at all was struck is the machine's, which was too busy to
 renew it. A worker behind the pooler reaches the ledger later than a rescuer beside it, after any
 trouble of the ledger: its charge stays if the job ends within a lease of it (R18).
 """
@@ -20,12 +21,13 @@ from tests.chaos.workload.queues import LEASE
 
 #: The ends of attempts that a crash is charged for.
 CHARGED = frozenset(each.name for each in (RECOVER, EXHAUST, CRASH, CRASH_OUT))
+#: The machine itself gave a process no time; if the one that breaks everything, maybe no other.
+STALL = "stall"
+MACHINE = "the machine"
 #: What a strike on a worker looks like; what is done to its other links breaks no attempt.
-ON_PROCESSES = ("kill", "freeze", "terminate", "skew")
+ON_PROCESSES = ("kill", "freeze", "terminate", "skew", STALL)
 ON_LINKS = "to ledger"
 ON_THE_LEDGER = ("postgresql", "pgbouncer", "sqlite", "clock")
-#: The machine itself gave a process no time.
-STALL = "stall"
 #: How long after a strike a lease still runs out for it, in microseconds: a lease, and as long
 #: again until the rescuers have seen it stand still (rule 12), and as much for a busy machine.
 AFTERWARDS = int(4 * LEASE.total_seconds() * 1e6)
@@ -92,8 +94,6 @@ def _is_the_ledgers(evidence: Evidence, case: Case, attempt: AttemptRecord) -> b
 
 def _hits(strike: Fired, actor: str | None) -> bool:
     """Return whether a strike can have cost a worker its attempt; of one unknown, any worker."""
-    if strike.kind == STALL:
-        return True
     detail = strike.detail or ""
     harms = strike.kind.startswith(ON_PROCESSES) or ON_LINKS in detail
-    return harms and (actor is None or actor in detail)
+    return harms and (actor is None or actor in detail or detail == MACHINE)

@@ -1,4 +1,4 @@
-"""What the effect log saw, against what the ledger says and docs/protocol.md promises.
+"""What the effect log saw, against what the ledger says and docs/explain/protocol.md promises.
 
 A step begins at the instant at which its authority check is answered, while the effect log sees the
 first instruction of its body. A process that is halted between the two runs the body late: at

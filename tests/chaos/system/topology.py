@@ -16,6 +16,7 @@ from typing import Self
 from sqlalchemy import make_url
 
 from failsoft.ledger import SqlLedger
+from tests.chaos.stalls import STALLS
 from tests.chaos.system.brokers import DEFAULT_ENGINES
 from tests.chaos.system.dispatcher_process import ORDERS, Orders
 from tests.chaos.system.restarted_process import Actor, Freeze
@@ -33,6 +34,7 @@ PREFORKING = "dispatcher-2"
 #: Who reaches a PostgreSQL ledger by the pooler, besides one worker of each engine.
 POOLED = frozenset({"dispatcher-2", "maintenance-2"})
 QUEUES = (THREADS.name, CHILDREN.name)
+OBSERVED_WORKER = "tests.chaos.system.observed_worker"
 #: How long a dozen processes may take to start or to end where others need the machine as well, in
 #: seconds.
 AT_ONCE = 4 * PATIENCE
@@ -70,6 +72,7 @@ class Topology:
         self.roles = ("dispatcher", *self.engines, "maintenance")
         self.folder = servers.folder
         self.effect_log = self.folder / "effects.jsonl"
+        self.stalls = self.folder / "stalls.jsonl"
         self.started = monotonic()
         self._seed = seed
         self._rate = rate
@@ -183,11 +186,11 @@ class Topology:
         return self._actor(name, "dispatcher", command, {ORDERS: json.dumps(orders)})
 
     def _worker(self, engine: str, queue: str) -> Actor:
-        command = ("-m", "failsoft.worker.process", engine, queue)
+        command = ("-m", OBSERVED_WORKER, engine, queue)
         return self._actor(_worker_name(engine, queue), engine, command, {ENGINE: engine})
 
     def _maintenance(self, name: str) -> Actor:
-        command = ("-m", "failsoft.worker.process", "maintenance")
+        command = ("-m", OBSERVED_WORKER, "maintenance")
         return self._actor(name, "maintenance", command, {})
 
     def _actor(self, name: str, role: str, command: Sequence[str], env: Mapping[str, str]) -> Actor:
@@ -196,6 +199,7 @@ class Topology:
         variables = {
             ACTOR: name,
             FILE: str(self.effect_log),
+            STALLS: str(self.stalls),
             "FAILSOFT_ENGINES": ",".join(self.engines),
             **self._addresses(links),
         }

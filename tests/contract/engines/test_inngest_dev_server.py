@@ -10,8 +10,10 @@ It is no part of `make test`, which starts every server that it needs: no regist
 """
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -44,10 +46,17 @@ class NoServer:
 
 
 class DevServerBench(PluginBench):
-    """A function of the bench's queue, whose worker runs from the beginning on."""
+    """A function of a queue of its own, whose worker runs from the beginning on.
+
+    The server keeps what other benches left, and goes on calling for it.
+    """
 
     def __init__(self) -> None:
         super().__init__(plugin("inngest"), NoServer(), url=URL)
+        self.engine.close()  # type: ignore[attr-defined]
+        self.site = replace(self.site, namespace=f"bench-{secrets.token_hex(4)}")
+        self.name = self.site.queue_name(self.queue)
+        self.engine = self._plugin.build(self.site).adapter
         self.ready()
 
     def close(self) -> None:

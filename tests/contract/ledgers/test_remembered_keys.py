@@ -209,6 +209,21 @@ def test_a_chain_is_known_by_its_id_when_some_of_its_jobs_are_gone(ledger: Ledge
     assert [job.is_pruned for job in again] == [True, False]
 
 
+def test_a_chain_is_known_by_its_id_when_the_job_before_it_is_gone(ledger: Ledger) -> None:
+    before = ledger.succeeded(new_job(id="before"))
+    waits = new_job(id="chain-0", name="send_invoice", waits_for=before.id)
+    [first], created = ledger.sql.record_chain([waits], plan())
+    assert created
+    assert ledger.prune() == 1
+
+    again, created_again = ledger.sql.record_chain([waits], plan())
+
+    assert not created_again
+    assert [each.id for each in again] == [first.id]
+    with pytest.raises(JobNotFoundError):
+        ledger.sql.record_chain([replace(waits, id="chain-1")], plan())
+
+
 def test_a_job_with_a_key_goes_no_sooner_than_every_dispatch_can_see_that(ledger: Ledger) -> None:
     careful = SqlPruner(ledger.database, host_clock=HostClock(ledger.clock))
     ledger.succeeded(KEYED)

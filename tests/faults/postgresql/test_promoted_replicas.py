@@ -35,11 +35,11 @@ from tests.servers.proxy import TcpProxy
 LEDGER = "fail_over"
 #: Outlasts a fail-over on a busy machine, so that none has to give up a job.
 LONG_LEASE = "60s"
-#: How long a call may take that is to end in vain.
-SHORT = timedelta(seconds=3)
+#: How long a call may take that is to end in vain; longer where all must wait before one ends.
+SHORT, LONGER = timedelta(seconds=3), timedelta(seconds=6)
 
 #: What writes the same thing whenever it is called, and whether that stands in the ledger.
-Write: TypeAlias = tuple[Callable[[], object], Callable[[], bool]]
+Write: TypeAlias = tuple[Callable[[SqlLedger], object], Callable[[], bool]]
 
 
 @pytest.fixture
@@ -119,57 +119,57 @@ def stopped(pair: PostgresPair) -> None:
 
 def one_job(ledger: SqlLedger) -> Write:
     job = fixtures.new_job()
-    return lambda: ledger.record_job(job, fixtures.plan()), is_there(ledger, job.id)
+    return lambda to: to.record_job(job, fixtures.plan()), is_there(ledger, job.id)
 
 
 def many_jobs(ledger: SqlLedger) -> Write:
     job, other = fixtures.new_job(), fixtures.new_job()
     both = [(job, fixtures.plan()), (other, None)]
-    return lambda: ledger.record_jobs(both), is_there(ledger, job.id)
+    return lambda to: to.record_jobs(both), is_there(ledger, job.id)
 
 
 def a_chain(ledger: SqlLedger) -> Write:
     job = fixtures.new_job()
-    return lambda: ledger.record_chain([job], fixtures.plan()), is_there(ledger, job.id)
+    return lambda to: to.record_chain([job], fixtures.plan()), is_there(ledger, job.id)
 
 
 def a_group(ledger: SqlLedger) -> Write:
     group = GroupRecord("a-group", "5ad1", "all_ended")
     [job] = members(group.id, 1)
-    return lambda: ledger.record_group(group, None, [job]), is_there(ledger, job.id)
+    return lambda to: to.record_group(group, None, [job]), is_there(ledger, job.id)
 
 
 def a_retried_job(ledger: SqlLedger) -> Write:
     retry = ManualRetry(fixtures.ended(ledger, JobState.FAILED).job_id, "a person")
-    return lambda: ledger.retry(retry), is_there(ledger, retry.id)
+    return lambda to: to.retry(retry), is_there(ledger, retry.id)
 
 
 def a_claim(ledger: SqlLedger) -> Write:
     ticket = fixtures.ticket(fixtures.offered(ledger))
     is_running = lambda: ledger.get(ticket.job_id).state is JobState.RUNNING  # noqa: E731
-    return lambda: ledger.claim(ticket), is_running
+    return lambda to: to.claim(ticket), is_running
 
 
 def an_end(ledger: SqlLedger) -> Write:
     claim = fixtures.started(ledger)
     has_ended = lambda: ledger.get(claim.job_id).state is JobState.SUCCEEDED  # noqa: E731
-    return lambda: ledger.conclude(claim, fixtures.ENDINGS[JobState.SUCCEEDED]), has_ended
+    return lambda to: to.conclude(claim, fixtures.ENDINGS[JobState.SUCCEEDED]), has_ended
 
 
 def a_cancellation(ledger: SqlLedger) -> Write:
     job_id = fixtures.offered(ledger).id
     is_cancelled = lambda: ledger.get(job_id).state is JobState.CANCELLED  # noqa: E731
-    return lambda: ledger.cancel(job_id, "a person"), is_cancelled
+    return lambda to: to.cancel(job_id, "a person"), is_cancelled
 
 
 def a_cancel_request(ledger: SqlLedger) -> Write:
     job_id = fixtures.started(ledger).job_id
-    return lambda: ledger.cancel(job_id, "a person"), lambda: ledger.get(job_id).cancel_requested
+    return lambda to: to.cancel(job_id, "a person"), lambda: ledger.get(job_id).cancel_requested
 
 
 def an_event(ledger: SqlLedger) -> Write:
     event = SentEvent("event-1", "ab" * 32, "paid", "{}")
-    return lambda: ledger.send(event), lambda: has_event(ledger, event.id)
+    return lambda to: to.send(event), lambda: has_event(ledger, event.id)
 
 
 def is_there(ledger: SqlLedger, job_id: str) -> Callable[[], bool]:
@@ -191,14 +191,15 @@ def test_a_commit_that_gave_up_waiting_for_the_replica_is_no_success(
     postgres_pair: PostgresPair, ledger_url: str, ends: Callable[[PostgresPair], None]
 ) -> None:
     with (
-        closing(Database(ledger_url, limit=SHORT, pool=len(WRITES))) as database,
+        closing(Database(ledger_url, limit=LONGER, pool=len(WRITES))) as database,
+        closing(Database(ledger_url, limit=SHORT, pool=len(WRITES))) as hurried,
         ThreadPoolExecutor(len(WRITES)) as threads,
     ):
         upgrade(database)
-        ledger = SqlLedger(database)
+        ledger, impatient = SqlLedger(database), SqlLedger(hurried)
         writes, found = zip(*(write(ledger) for write in WRITES), strict=True)
         postgres_pair.replica.freeze()
-        written = [threads.submit(write) for write in writes]
+        written = [threads.submit(write, ledger) for write in writes]
         waiting = lambda: waits_for_replica(postgres_pair) == len(WRITES)  # noqa: E731
         wait_until(waiting, PATIENCE, "their commits wait")
         ends(postgres_pair)
@@ -207,12 +208,12 @@ def test_a_commit_that_gave_up_waiting_for_the_replica_is_no_success(
         # They stand on the primary, where everyone sees them, and nowhere else.
         assert all(is_found() for is_found in found)
         for _ in range(2):
-            again = [threads.submit(write) for write in writes]
+            again = [threads.submit(write, impatient) for write in writes]
             assert [in_vain(each) for each in again] == [True] * len(WRITES)
 
         postgres_pair.replica.thaw()
         for write in writes:
-            wait_until(lambda w=write: accepted(w), PATIENCE, "it is accepted")
+            wait_until(lambda w=write: accepted(w, ledger), PATIENCE, "it is accepted")
         the_primary_dies(postgres_pair)
         assert all(is_found() for is_found in found)
 
@@ -226,9 +227,9 @@ def waits_for_replica(pair: PostgresPair) -> int:
     return len(pair.primary.ask_all(waiting))
 
 
-def accepted(record: Callable[[], object]) -> bool:
+def accepted(record: Callable[[SqlLedger], object], ledger: SqlLedger) -> bool:
     try:
-        record()
+        record(ledger)
     except LedgerUnavailableError:
         return False
     return True

@@ -22,7 +22,7 @@ from failsoft.ledger.upgrade.run import upgrade
 from failsoft.testing.ledger_suite import fixtures
 from tests.servers.postgresql.postgres import Postgres
 
-PAGE = Path(__file__).parents[3] / "docs" / "ledger-postgresql.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "ledger-postgresql.md"
 
 #: A state of each line of the table, and some of its classes that have several.
 STATES = {

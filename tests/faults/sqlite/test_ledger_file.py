@@ -30,7 +30,7 @@ from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import Database, SqlLedger, check, verify
-from failsoft.ledger.database.sqlite.ledger_file import is_open_ledger
+from failsoft.ledger.database.sqlite.ledger_file import LedgerConnection, file_at, is_open_ledger
 from failsoft.ledger.database.sqlite.private_file import create_private
 from failsoft.ledger.opening import shared_database
 from failsoft.ledger.upgrade.run import upgrade
@@ -56,6 +56,31 @@ def database(sqlite_url: str) -> Iterator[Database]:
     with closing(Database(sqlite_url)) as database:
         upgrade(database)
         yield database
+
+
+@pytest.mark.fault("F36")
+def test_a_file_whose_last_connection_closes_while_another_opens_is_not_lost(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    with closing(Database(sqlite_url)) as made:
+        upgrade(made)
+    path = tmp_path / "ledger.db"
+    file = file_at(path)
+    first = LedgerConnection(str(path), file=file, prepare=lambda connection: None)
+
+    def close_first(_: sqlite3.Connection) -> None:
+        # It takes the log along: the other has not read yet, so SQLite does not count it.
+        first.close()
+        for number in range(4):
+            # In the log's place, as others' files: the next log is another one.
+            (tmp_path / f"{number}").touch()
+
+    second = LedgerConnection(str(path), file=file, prepare=close_first)
+
+    with closing(second):
+        file.ready()
+        file.expect_whole()
+        assert not file.is_lost
 
 
 @pytest.fixture

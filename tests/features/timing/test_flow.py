@@ -55,6 +55,30 @@ def test_what_comes_after_a_failure_is_cancelled(deployment: EngineDeployment) -
     assert reason == f"job {chain.jobs[0].id}, which it waited for, failed"
 
 
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_chain_begins_after_a_job_that_was_dispatched_before(
+    deployment: EngineDeployment, tmp_path: Path, *, has_ended: bool
+) -> None:
+    gate = Gate(entered=tmp_path / "entered", opened=tmp_path / "opened")
+    before = deployment.dispatcher.dispatch(gated, gate, engines=(deployment.engine,))
+    if has_ended:
+        gate.opened.touch()
+        before.result(LONG)
+
+    chain = deployment.dispatcher.dispatch_chain(
+        number(deployment, 3), doubled(deployment), after=before
+    )
+    if not has_ended:
+        assert chain.jobs[0].status() is JobState.SCHEDULED
+        gate.opened.touch()
+
+    assert chain.result(LONG) == 12
+    first, ended = chain.jobs[0].job(), before.job()
+    assert ended.finished_at is not None
+    assert first.started_at is not None
+    assert ended.finished_at <= first.started_at
+
+
 def test_a_group_completes_once_when_all_have_ended(deployment: EngineDeployment) -> None:
     links = [number(deployment, value) for value in (1, 2, -1, 4, 5, 6)]
 

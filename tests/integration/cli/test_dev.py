@@ -8,7 +8,9 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from confluent_kafka import Producer
 
 from failsoft.ledger import Database, SqlLedger
 from failsoft.worker.exit_codes import CONFIG, FAILURE, UNAVAILABLE
@@ -22,6 +24,20 @@ MORE_JOBS = f"""{JOBS}
 @job(name="count", queue="threads")
 def count(payload: Sum, ctx: JobContext) -> int:
     return len(payload.numbers)
+"""
+
+CONSUMING_JOBS = """
+from pydantic import BaseModel
+from failsoft.api import JobContext, job
+from failsoft.engines.kafka import consumes
+
+class Order(BaseModel):
+    order: int
+
+@consumes("paid")
+@job
+def ship_order(payload: Order, ctx: JobContext) -> int:
+    return payload.order
 """
 
 
@@ -38,7 +54,12 @@ def dev_cli(bare_cli: CommandLine) -> CommandLine:
 
 def start(cli: CommandLine, *options: str) -> tuple[Process, dict[str, Any]]:
     """Start it for one queue, and wait until it says that everything is up."""
-    dev = cli.start("dev", "--queue", "threads", "--json", *options)
+    return start_all(cli, "--queue", "threads", *options)
+
+
+def start_all(cli: CommandLine, *options: str) -> tuple[Process, dict[str, Any]]:
+    """Start it for every queue that is declared, and wait as above."""
+    dev = cli.start("dev", "--json", *options)
     return dev, json.loads(wait_until(lambda: announced(dev), PATIENCE, "everything is up"))
 
 
@@ -60,6 +81,10 @@ def pids(cli: CommandLine) -> set[int]:
     return found
 
 
+def succeeded(cli: CommandLine) -> list[str]:
+    return [each["name"] for each in cli.run("jobs", "list", "--state", "succeeded", "--json").json]
+
+
 def test_everything_is_up_and_a_program_that_knows_where_can_use_it(dev_cli: CommandLine) -> None:
     dev, ready = start(dev_cli)
     source(dev_cli)
@@ -77,11 +102,30 @@ def test_everything_is_up_and_a_program_that_knows_where_can_use_it(dev_cli: Com
     assert f"got one with process id {dev.pid}" in another.err
 
 
+def test_the_console_is_open_and_shows_the_queue(dev_cli: CommandLine) -> None:
+    dev, ready = start(dev_cli)
+    client = httpx2.Client(base_url=ready["console"])
+
+    def shows_workers() -> bool:
+        answer = client.get("api/v1/workers")
+        return answer.status_code == 200 and len(answer.json()) == 2
+
+    assert ready["console"].startswith("http://127.0.0.1:")
+    wait_until(shows_workers, PATIENCE, "the console shows the workers")
+    assert client.post("queues/threads/pause").status_code == 403
+    dev.signal(signal.SIGINT)
+    assert dev.wait() == 0
+    with pytest.raises(httpx2.ConnectError):
+        client.get("healthz")
+
+
 def test_ctrl_c_stops_everything_and_the_next_run_has_the_same_addresses(
     dev_cli: CommandLine,
 ) -> None:
+    dev_cli.env["FAILSOFT_CONSOLE"] = "false"
     dev, first = start(dev_cli)
     family = dev.tree()
+    assert first["console"] is None
     dev.signal(signal.SIGINT)
     assert dev.wait(PATIENCE) == 0
     assert not any(map(is_alive, family))
@@ -130,6 +174,22 @@ def test_changed_code_is_what_the_workers_run_next(dev_cli: CommandLine) -> None
     counted = dev_cli.run("dispatch", "count", '{"numbers": [1, 2, 3]}', "--wait", "--json").json
     assert counted["result"] == 3
     assert "shop_jobs.py changed; the workers start again" in dev.output
+
+
+@pytest.mark.long
+def test_what_jobs_consume_becomes_jobs(dev_cli: CommandLine) -> None:
+    dev_cli.write_jobs(CONSUMING_JOBS)
+    dev_cli.env["FAILSOFT_ENGINES"] = "kafka"
+    _, ready = start_all(dev_cli)
+    source(dev_cli)
+
+    servers = dev_cli.env["FAILSOFT_KAFKA_SERVERS"]
+    producer = Producer({"bootstrap.servers": servers, "log_level": 0})
+    producer.produce("paid", json.dumps({"order": 7}).encode())
+
+    assert "kafka:@bridge" in ready["workers"]
+    assert producer.flush(PATIENCE) == 0
+    wait_until(lambda: succeeded(dev_cli) == ["ship_order"], PATIENCE, "the job of the record")
 
 
 @pytest.mark.long

@@ -14,7 +14,15 @@ from failsoft.job_engine.records.job import DispatchTry, TryOutcome, WorkerRecor
 from failsoft.job_engine.records.routing.rule import RouteRule
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import Database, SqlLedger
-from failsoft.ledger.schema.activity import audit, breakers, bulks, measures, notices, samples
+from failsoft.ledger.schema.activity import (
+    audit,
+    breakers,
+    bulks,
+    digests,
+    measures,
+    notices,
+    samples,
+)
 from failsoft.ledger.schema.tables import aggregates, keys, pruned, rate_starts
 from failsoft.ledger.transitions.outbox import insert_records
 from failsoft.testing.ledger_suite import fixtures
@@ -141,6 +149,8 @@ def _what_is_shown(connection: Connection, moment: int) -> None:
     connection.execute(insert(audit).values(at=moment, outcome="done", **act, **person))
     notice = {"id": "a-notice", "kind": "job.hold", "queue": "default", "job_id": "gone"}
     connection.execute(insert(notices).values(at=moment, **notice))
+    waits = {"rule": "a-rule", "topic": "job.fail", "count": 2, "examples": '[{"id": "ä"}]'}
+    connection.execute(insert(digests).values(until=moment, first_at=moment, **waits))
     sample = {"minute": moment, "queue": "default", "engine": "rq", "metric": "running"}
     connection.execute(insert(samples).values(value=2**40, **sample))
     series = {"measure": "run", "name": "send_welcome", "queue": "default", "engine": "rq"}

@@ -38,7 +38,12 @@ class Killed:
         assert program.wait(2 * PATIENCE) == -9, program.tail
 
 
-@pytest.mark.parametrize("way", WAYS[:2], ids="-to-".join, indirect=True)
+@pytest.mark.parametrize(
+    "way",
+    [WAYS[0], pytest.param(WAYS[1], marks=pytest.mark.long)],
+    ids="-to-".join,
+    indirect=True,
+)
 def test_what_was_killed_cannot_be_used_and_is_gone_on_with(
     source: Database, target: Database, killed: Killed
 ) -> None:

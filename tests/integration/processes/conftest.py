@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from pydantic import BaseModel
 
@@ -63,14 +62,6 @@ class ProcessDeployment:
     def _is_live(self, worker: Process) -> bool:
         assert worker.is_running, f"expected a worker that lives, got:\n{worker.tail}"
         return worker.pid in {each.pid for each in self.app.ledger.live_workers()}
-
-
-def is_there(pid: int) -> bool:
-    """Return whether a process is there and has not ended."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from failsoft.job_engine import JobState, QueueProfile
-from tests.integration.processes.conftest import ProcessDeployment, is_there
+from tests.integration.processes.conftest import ProcessDeployment
 from tests.jobs.process_jobs import CHILDREN, THREADS, Forking, Leaving, Nothing
-from tests.servers.processes import PATIENCE, wait_until
+from tests.servers.processes import PATIENCE, pid_is_alive, wait_until
 
 pytestmark = pytest.mark.fault("F57")
 
@@ -100,8 +100,8 @@ def test_what_a_job_forked_ends_with_its_worker(
     noted = tmp_path / "noted"
     left = deployment.end_of(deployment.dispatch("leave", THREADS, Leaving(what=what, noted=noted)))
     pid = int(noted.read_text())
-    assert (left.state, is_there(pid)) == (JobState.SUCCEEDED, True)
+    assert (left.state, pid_is_alive(pid)) == (JobState.SUCCEEDED, True)
 
     psutil.Process(lone_worker).kill()
 
-    wait_until(lambda: not is_there(pid), PATIENCE, "the fork has ended")
+    wait_until(lambda: not pid_is_alive(pid), PATIENCE, "the fork has ended")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from failsoft.job_engine import JobState, QueueProfile
-from tests.integration.processes.conftest import ProcessDeployment, is_there
+from tests.integration.processes.conftest import ProcessDeployment
 from tests.jobs.process_jobs import CHILDREN, THREADS, Leaving, Nothing
-from tests.servers.processes import PATIENCE, wait_until
+from tests.servers.processes import PATIENCE, pid_is_alive, wait_until
 
 
 @pytest.mark.fault("F58")
@@ -23,7 +23,7 @@ def test_what_is_left_behind_in_a_child_ends_with_the_attempt(
 
     assert [deployment.end_of(each).state for each in handles] == [JobState.SUCCEEDED] * 3
     pids = [int(each.noted.read_text()) for each in leaving]
-    wait_until(lambda: not any(map(is_there, pids)), PATIENCE, "they have ended")
+    wait_until(lambda: not any(map(pid_is_alive, pids)), PATIENCE, "they have ended")
 
 
 @pytest.mark.fault("F58")

@@ -47,10 +47,7 @@ class Options(NamedTuple):
         )
 
 
-FEW = (
-    Options("fastapi", "rq,dramatiq", "sqlite"),
-    Options("flask", "ledger", "postgresql"),
-)
+FEW = (Options("fastapi", "rq,dramatiq", "sqlite"),)
 ALL = tuple(
     Options(framework, engines, ledger)
     for framework, engines in product(FRAMEWORKS, ("rq,dramatiq", "ledger"))
@@ -106,6 +103,7 @@ def expect_served(made: Made, processes: Processes) -> None:
     made.run("make", ".env")
     dev = made.start(processes, "make", "dev")
     wait_until(lambda: "ready: " in dev.output, PATIENCE, "failsoft dev is ready")
+    job = "order-7"
     if made.framework == "none":
         assert "receipt-7-1990" in made.run("make", "run")
     else:
@@ -115,11 +113,15 @@ def expect_served(made: Made, processes: Processes) -> None:
         connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("POST", "/orders/7")
         response = connection.getresponse()
-        assert (response.status, json.loads(response.read())) == (202, {"job": "order-7"})
+        assert response.status == 202, web.tail
+        # Tasks of Django have no id of their caller's.
+        placed = json.loads(response.read())["job"]
+        assert made.framework == "django" or placed == job
+        job = placed
         connection.close()
 
     def state() -> str:
-        shell = "test ! -f .failsoft/env || . .failsoft/env; failsoft jobs show order-7 --json"
+        shell = f"test ! -f .failsoft/env || . .failsoft/env; failsoft jobs show {job} --json"
         return str(json.loads(made.run("sh", "-c", shell))["job"]["state"])
 
     wait_until(lambda: state() == "succeeded", PATIENCE, "the order is placed")
@@ -131,7 +133,9 @@ def env(options: Options, request: pytest.FixtureRequest) -> Mapping[str, str]:
     """The ledger's URL, if it is no file."""
     if options.ledger == "sqlite":
         return {}
-    return {"FAILSOFT_LEDGER_URL": request.getfixturevalue("postgres_url")}
+    url: str = request.getfixturevalue("postgres_url")
+    # As `.env.example` has it: Django's settings are made of it, and name no driver.
+    return {"FAILSOFT_LEDGER_URL": url.replace("postgresql+psycopg:", "postgresql:")}
 
 
 @pytest.mark.parametrize("options", FEW, ids="-".join)
@@ -173,8 +177,7 @@ def test_the_containers_are_those_of_the_options(options: Options, tmp_path: Pat
     files = make(tmp_path, *options.words, "--docker")
     compose = yaml.safe_load((tmp_path / "shop" / "compose.yaml").read_text())
 
-    # Django has its settings in a module of their own.
-    assert len(files) <= MOST_FILES + (options.framework == "django")
+    assert len(files) <= MOST_FILES
     brokers = {"redis", "rabbitmq"} if options.engines == "rq,dramatiq" else set()
     stores = {"postgresql"} if options.ledger == "postgresql" else set()
     assert set(compose["services"]) == OWN_SERVICES | brokers | stores

@@ -1,4 +1,4 @@
-"""The commands of `docs/security.md`, as an administrator would give them."""
+"""The commands of `docs/explain/security.md`, as an administrator would give them."""
 
 import shlex
 from pathlib import Path
@@ -8,7 +8,7 @@ import psycopg
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 
-PAGE = Path(__file__).parents[3] / "docs" / "security.md"
+PAGE = Path(__file__).parents[3] / "docs" / "explain" / "security.md"
 DISPATCHER, WORKER = "failsoft-dispatcher", "failsoft-worker"
 PASSWORDS = {DISPATCHER: "DISPATCHER-PASSWORD", WORKER: "WORKER-PASSWORD"}
 

@@ -2,7 +2,7 @@
  * The hand-off protocol in Promela: a second description, written apart from the product's table
  * and from the Python model beside it, so that each checks the other. `make model-spin` runs it.
  *
- * One job, one ledger whose statements are atomic, and the adversary of docs/protocol.md: a message
+ * One job, one ledger whose statements are atomic, and the adversary of docs/explain/protocol.md: a message
  * that was sent may arrive any number of times at any later time or never, a lease may expire at
  * any instant, a process may vanish between any two actions, a reply may be lost, and somebody may
  * cancel at any time. Rules are taken away by -DM1 to -DM11; -DONLY=n asserts the promise In alone.

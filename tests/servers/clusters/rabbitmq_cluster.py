@@ -1,6 +1,6 @@
 """Three nodes of RabbitMQ that keep quorum queues, each on a host of its own.
 
-The settings are those of `docs/rabbitmq.md`, in more haste.
+The settings are those of `docs/how-to/rabbitmq.md`, in more haste.
 """
 
 import subprocess
@@ -10,7 +10,7 @@ from typing import Self
 
 from tests.servers.clusters.node import NODES, Node, three
 from tests.servers.processes import PATIENCE, wait_until
-from tests.servers.rabbitmq import COOKIE, scripts, serves
+from tests.servers.rabbitmq import COOKIE, FRUGAL, scripts, serves
 
 AMQP, DISTRIBUTION = 5672, 25672
 #: After how many seconds of silence a node is taken for lost; 60 in production.
@@ -22,8 +22,6 @@ LEADER = (
     'case rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{}">>)) of'
     " {{ok, Queue}} -> element(2, amqqueue:get_pid(Queue)); _ -> none end."
 )
-#: One scheduler that does not spin: the machine is the tests', too.
-FRUGAL = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
 
 
 class RabbitmqNode(Node):

@@ -1,6 +1,6 @@
 """A Valkey with two replicas and three Sentinels: one of each on three hosts.
 
-The settings are those of `docs/redis.md`, in more haste.
+The settings are those of `docs/how-to/redis.md`, in more haste.
 """
 
 from collections.abc import Iterator, Sequence

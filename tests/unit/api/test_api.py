@@ -13,14 +13,21 @@ from failsoft.job_engine import errors
 from tests.unit.support.imports import loaded_by
 
 ROOT = Path(__file__).parents[3]
-PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/guide/*.md")), *ROOT.glob("docs/how-to/*.md"))
+PAGES = (
+    ROOT / "README.md",
+    *sorted(ROOT.glob("docs/how-to/jobs/*.md")),
+    *ROOT.glob("docs/how-to/*.md"),
+)
 IMPORT = re.compile(r"\b(?:from|import) (failsoft[\w.]*)")
 #: What programs may import, and the authors of engines.
 PUBLIC = (
     r"api|engine_api|testing(\.engine_kit(\.promises)?)?|job_engine\.jobs\.[\w.]+"
     r"|engines\.kafka"  # what Kafka alone has: `consumes` and `produce`
     r"|testkit(\.session)?"  # the tests of a program
+    r"|adoption\.(rq|dramatiq|celery)"  # in place of an entrance of another queue
     r"|console"  # what is mounted
+    r"|telemetry"  # what switches traces on
+    r"|ledger\.upgrade"  # the revisions of the ledger
 )
 ALLOWED = re.compile(rf"failsoft\.({PUBLIC}|contrib\.\w+)")
 #: What a worker is put together from.

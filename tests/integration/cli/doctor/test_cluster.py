@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.engine_api import free_port
 from failsoft.engines.rq.adapter import RqEngine
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import ConfigurationError, OfferRefusedError
@@ -21,7 +22,12 @@ from tests.servers.valkey import Valkey
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Valkey]:
     """A node that has every slot: whatever it refuses, it refuses for the keys' slots."""
-    config = {"cluster-enabled": "yes", "cluster-config-file": str(tmp_path / "nodes.conf")}
+    config = {
+        "cluster-enabled": "yes",
+        "cluster-config-file": str(tmp_path / "nodes.conf"),
+        # Otherwise it is ten thousand above the other one, which may be another server's.
+        "cluster-port": str(free_port()),
+    }
     with Valkey(tmp_path / "cluster", config=config) as server:
         server.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         yield server

@@ -153,7 +153,8 @@ def test_what_another_job_holds_the_key_of_is_refused_and_the_others_go_on(
     first = failed(cli)
     holder = cli.run("dispatch", "add", '{"numbers": [1]}', "--json").json["id"]
     other = failed(cli, '{"numbers": [2]}')
-    expected = f"UniqueKeyHeldError: expected a free unique key to retry job {first}, got one that"
+    key = f"expected a free unique key to retry job {first}, got one that"
+    expected = f"FS-032 UniqueKeyHeldError: {key}"
 
     alone = cli.run("jobs", "retry", first)
     retried = cli.run("jobs", "retry", first, other, "--json")

@@ -192,7 +192,14 @@ def suspended(server: Valkey) -> Iterator[None]:
         resume(client)
 
 
-@pytest.mark.parametrize("what", ["redis", "suspended", "second", "ledger"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "redis",
+        "ledger",
+        *(pytest.param(each, marks=pytest.mark.long) for each in ("suspended", "second")),
+    ],
+)
 def test_an_outage_makes_a_worker_not_ready_and_leaves_it_live(  # noqa: PLR0917 - fixtures
     postgres_cli: CommandLine,
     valkey: Valkey,

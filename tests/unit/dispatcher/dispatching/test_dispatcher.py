@@ -1,4 +1,4 @@
-"""Dispatch, step by step: record, offer, fall over, park (docs/architecture.md, steps 1 to 6)."""
+"""Steps 1 to 6 of docs/explain/architecture.md: record, offer, fall over, park."""
 
 from datetime import timedelta
 

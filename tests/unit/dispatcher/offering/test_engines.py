@@ -10,7 +10,11 @@ from failsoft.dispatcher.offering.breaker import BreakerPolicy
 from failsoft.dispatcher.offering.engines import Engine, EngineSet
 from failsoft.job_engine import QueueProfile
 from failsoft.job_engine.clock import Deadline, SystemClock
-from failsoft.job_engine.errors import EngineUnavailableError, OfferUncertainError
+from failsoft.job_engine.errors import (
+    EngineUnavailableError,
+    LedgerUnavailableError,
+    OfferUncertainError,
+)
 from failsoft.job_engine.policies.queue import DEFAULT
 from failsoft.job_engine.ports.engine import EngineHealth
 from failsoft.job_engine.records.message import KeyRing, Message
@@ -33,6 +37,10 @@ class HangingEngine(MemoryEngine):
     def probe(self, queue: QueueProfile, deadline: Deadline) -> EngineHealth:
         self.open.wait(PATIENCE)
         return super().probe(queue, deadline)
+
+
+def probers() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name == "failsoft-prober"]
 
 
 def offer(app: MemoryApp, engine: str) -> None:
@@ -153,6 +161,28 @@ def test_an_open_breaker_is_watched_until_it_closes() -> None:
     engines.watch_in_background()
 
     assert closed.wait(PATIENCE)
+
+
+def test_what_is_open_is_noted_until_the_ledger_has_that_nothing_is() -> None:
+    noted, closed = list[bool](), list[bool]()
+    policy = BreakerPolicy(
+        probe_every=timedelta(milliseconds=4), min_open=timedelta(0), ramp=timedelta(0)
+    )
+    engine = Engine(MemoryEngine("rq"), DirectCaller())
+    engines = EngineSet({"rq": engine}, policy, clock=SystemClock(), listener=EventList())
+
+    def note() -> None:
+        (noted if engines.breaker("rq").is_open else closed).append(True)
+        if len(noted) + len(closed) == 1 or len(closed) == 1:
+            raise LedgerUnavailableError("away")
+
+    engines.noting(note)
+    engines.failed("rq", "timed out")
+    engines.watch_in_background()
+
+    wait_until(lambda: len(closed) >= 1 + 1, PATIENCE, "it is noted again")
+    wait_until(lambda: not probers(), PATIENCE, "the thread ends")
+    assert len(closed) == 1 + 1
 
 
 def test_no_thread_probes_while_every_breaker_is_closed() -> None:

@@ -11,9 +11,10 @@ from failsoft.dispatcher.offering.try_log import TryLog
 from failsoft.job_engine.ports.measures import Batch
 from failsoft.job_engine.records.job import DispatchTry, TryOutcome
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
+from failsoft.job_engine.telemetry import Event
 from failsoft.testing import FrozenClock, MemoryLedger
 from tests.servers.processes import PATIENCE
-from tests.unit.support.attempts import HOUR, exit_code_of_a_child
+from tests.unit.support.attempts import HOUR, EventList, exit_code_of_a_child
 
 #: Longer than a flush that waits for nothing takes.
 A_WHILE = 0.2
@@ -152,3 +153,24 @@ def test_a_forked_child_writes_its_own_and_leaves_the_parents_to_the_parent(
     assert exit_code_of_a_child(in_the_child) == 0
     wait_for(ledger, 1)
     assert written(ledger) == [0]
+
+
+def test_a_failover_is_recorded_once_the_ledger_is_back(ledger: MemoryLedger) -> None:
+    heard = EventList()
+    log = TryLog(ledger, background=False)
+    listen = log.listening(heard)
+    ledger.down()
+    listen(Event("engine.failed_over", engine="rq", detail={"reason": "away"}))
+    listen(Event("engine.queue_refused", engine="rq"))
+    ledger.up()
+    assert ledger.notices().items == []
+
+    log.flush()
+    log.flush()
+
+    [found] = ledger.notices().items
+    assert (found.kind, found.engine, found.detail) == (
+        *("engine.failed_over", "rq"),
+        {"reason": "away"},
+    )
+    assert heard.kinds == ["engine.failed_over", "engine.queue_refused"]

@@ -1,13 +1,21 @@
 """Slots run messages side by side, and say when the broker may forget one."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from queue import SimpleQueue
 
 import pytest
 
-from failsoft.engine_api import MessageRejectedError, QueueProfile, Slots, SystemClock, WorkerPost
+from failsoft.engine_api import (
+    Delivery,
+    MessageRejectedError,
+    QueueProfile,
+    Slots,
+    SystemClock,
+    WorkerPost,
+)
 
 LONG = 60
 
@@ -19,6 +27,9 @@ class Script:
         self.claims = True
         self.raises = False
         self.let_go = threading.Event()
+        self.may_begin = threading.Event()
+        self.may_begin.set()
+        self.begun: list[list[object]] = []
         self.rejected: list[MessageRejectedError] = []
 
     def process(self, wire: object, claimed: Callable[[], object] = lambda: None) -> None:
@@ -27,6 +38,11 @@ class Script:
         if self.raises:
             raise RuntimeError("a processor that breaks")
         self.let_go.wait(LONG)
+
+    def begin(self, deliveries: Sequence[Delivery]) -> Sequence[Callable[[], None]]:
+        self.begun.append([wire for wire, _ in deliveries])
+        self.may_begin.wait(LONG)
+        return [partial(self.process, wire, claimed) for wire, claimed in deliveries]
 
 
 @pytest.fixture
@@ -45,9 +61,11 @@ def slots(script: Script) -> Iterator[Slots]:
         process=script.process,
         reject=script.rejected.append,
         stop_job=lambda job_id: None,
+        begin=script.begin,
     )
     slots = Slots(post)
     yield slots
+    script.may_begin.set()
     script.let_go.set()
     slots.close()
 
@@ -115,3 +133,48 @@ def test_a_body_that_is_none_of_ours_takes_no_slot(
     assert len(script.rejected) == 1
     assert slots.reserve(0)
     assert slots.reserve(0)
+
+
+def test_messages_that_come_together_begin_together_and_are_decided_each(
+    slots: Slots, script: Script
+) -> None:
+    first, second = SimpleQueue[bool](), SimpleQueue[bool]()
+    assert slots.reserve_all(LONG) == 2
+
+    slots.submit_all([(b'{"v": 1}', first.put), ({"v": 2}, second.put)])
+
+    assert (first.get(timeout=LONG), second.get(timeout=LONG)) == (True, True)
+    assert script.begun == [[{"v": 1}, {"v": 2}]]
+    assert not slots.reserve(0)
+    script.let_go.set()
+    assert [slots.reserve(LONG), slots.reserve(LONG)] == [True, True]
+
+
+def test_of_messages_that_come_together_one_that_is_not_ours_takes_no_slot(
+    slots: Slots, script: Script
+) -> None:
+    decided = SimpleQueue[bool]()
+    slots.reserve_all(LONG)
+
+    slots.submit_all([(b"{", decided.put), ({"v": 2}, decided.put)])
+
+    assert (decided.get(timeout=LONG), decided.get(timeout=LONG)) == (True, True)
+    assert len(script.rejected) == 1
+    assert slots.reserve(LONG)
+    assert script.begun == [[{"v": 2}]]
+
+
+def test_what_is_being_claimed_while_the_slots_close_is_run(slots: Slots, script: Script) -> None:
+    decided = SimpleQueue[bool]()
+    script.may_begin.clear()
+    script.let_go.set()
+    slots.reserve_all(LONG)
+    slots.submit_all([({"v": 1}, decided.put), ({"v": 2}, decided.put)])
+    closing = threading.Thread(target=slots.close)
+    closing.start()
+
+    script.may_begin.set()
+
+    closing.join(LONG)
+    assert not closing.is_alive()
+    assert (decided.get(timeout=LONG), decided.get(timeout=LONG)) == (True, True)

@@ -77,6 +77,19 @@ def test_what_was_imported_before_counts_too(write: Write) -> None:
     assert catalogue.empty_modules == ()
 
 
+def test_an_object_that_loads_itself_when_used_is_left_alone(write: Write) -> None:
+    lazy = (
+        "class Lazy:\n"
+        "    @property\n"
+        "    def __class__(self):\n"
+        "        raise LookupError('it is not set up')\n"
+        "lazy = Lazy()\n"
+    )
+    write("orders_lazy", JOBS.format(name="ship") + lazy)
+
+    assert names("orders_lazy") == {"ship"}
+
+
 def test_a_module_without_jobs_is_named_and_adds_none(write: Write) -> None:
     write("orders_c.jobs", JOBS.format(name="ship"))
     write("empty_c", "import json\nfrom failsoft.job_engine import job")

@@ -47,6 +47,7 @@ class Ledger:
         self.keys = 0
         self.outbox = 0
         self.pruned: list[tuple[str, JobState, Retention, int]] = []
+        self.noted: list[tuple[str, int]] = []
 
     def ended_names(self) -> Sequence[str]:
         return [name for name, _ in self.prunable]
@@ -62,6 +63,10 @@ class Ledger:
         deleted = min(limit, self.prunable[name, state])
         self.prunable[name, state] -= deleted
         return deleted
+
+    def note_pruning(self, name: str, count: int) -> None:
+        assert not any(state is JobState.FAILED for _, state, *_ in self.pruned)
+        self.noted.append((name, count))
 
     def prune_groups(self, limit: int) -> int:
         deleted = min(limit, self.groups)

@@ -99,9 +99,11 @@ NOT_NEEDED = {"rq", "redis", "dramatiq", "sqlalchemy", "httpx", "httpcore", "ema
 DECLARED = {
     "default.deliver_webhook": "Webhook(url='https://a.example.com', type='paid', data={})",
     "data_sync.import_csv": "CsvImport(source='a.csv', table='a', columns={'a': 'int'})",
+    "scheduled.bulk_action": "BulkTurns(bulk_id='a')",
     "scheduled.prune_ledger": "Pruning()",
     # The payload checks its addresses: email_validator is its own, not the handler's.
     "default.send_email": "Email.model_fields",
+    "notifications.send_notification": "Notification.model_fields",
 }
 
 

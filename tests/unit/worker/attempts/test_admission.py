@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,7 @@ from failsoft.job_engine.policies.limits import Limit, Limits
 from failsoft.job_engine.records.job import Ticket
 from failsoft.job_engine.records.message import MAX_MESSAGE_BYTES, KeyRing
 from failsoft.testing import FrozenClock
-from failsoft.worker.attempts.admission import Admission, WorkerIdentity
+from failsoft.worker.attempts.admission import Admission, Admitted, WorkerIdentity
 from tests.unit.worker.attempts.offered_job import QUEUE, OfferedJob
 
 
@@ -282,3 +283,83 @@ def test_the_engine_keeps_the_message_of_a_worker_that_stops_without_the_ledger(
     offered.ledger.up()
     assert decisions.states == []
     assert offered.state() is JobState.OFFERED
+
+
+def test_of_messages_that_are_claimed_together_a_void_one_changes_no_other() -> None:
+    offered = OfferedJob()
+    wires = [offered.offer(f"job-{number}").to_wire() for number in (1, 2, 3)]
+    stale = offered.keys.sign("job-2", 7, "rq").to_wire()
+    decided = list[str]()
+    messages = [
+        Admitted(wire, partial(decided.append, name))
+        for name, wire in (
+            ("1", wires[0]),
+            ("stale", stale),
+            ("none", "no message"),
+            ("3", wires[2]),
+        )
+    ]
+
+    admission(offered).claim_together(messages)
+
+    assert [each.claim.job_id if each.claim else None for each in messages] == [
+        "job-1",
+        None,
+        None,
+        "job-3",
+    ]
+    assert decided == ["1", "3"]
+    assert offered.kinds() == ["job.claim", "job.claim"]
+    assert offered.state("job-2") is JobState.OFFERED
+
+
+def test_a_message_that_was_left_out_is_decided_by_itself() -> None:
+    offered = OfferedJob()
+    one = Limits(Limit("a-key", 1))
+    messages = [
+        Admitted(offered.offer("job-1").to_wire(), lambda: None),
+        Admitted(offered.offer("job-2", limits=one).to_wire(), lambda: None),
+    ]
+    door = admission(offered)
+    door.claim_together(messages)
+
+    claim = door.admit(messages[1].wire, messages[1].claimed, messages[1].ticket)
+
+    assert claim is not None
+    assert claim.job_id == "job-2"
+
+
+def test_claims_whose_reply_was_lost_are_found_by_their_tickets() -> None:
+    offered = OfferedJob()
+    first, second = offered.offer("job-1"), offered.offer("job-2")
+    offered.keys.verify(first, "rq")
+    messages = [Admitted(each.to_wire(), lambda: None) for each in (first, second)]
+    door = admission(offered)
+    offered.ledger.lose_replies()
+
+    door.claim_together(messages)
+    lost = offered.ledger.get("job-1").claims
+    claims = [door.admit(each.wire, each.claimed, each.ticket) for each in messages]
+
+    assert lost == 1
+    assert [claim.job_id for claim in claims if claim] == ["job-1", "job-2"]
+    assert offered.ledger.get("job-1").claims == 1
+    assert offered.kinds() == ["job.claim", "job.claim"]
+
+
+def test_an_engine_that_fails_to_acknowledge_keeps_no_other_claim_from_its_run() -> None:
+    offered = OfferedJob()
+    decisions = Decisions(offered)
+
+    def fail() -> None:
+        raise OSError("the connection was closed")
+
+    messages = [
+        Admitted(offered.offer("job-2").to_wire(), fail),
+        Admitted(offered.offer("job-1").to_wire(), decisions),
+    ]
+
+    admission(offered).claim_together(messages)
+
+    assert all(each.claim for each in messages)
+    assert decisions.states == [JobState.RUNNING]

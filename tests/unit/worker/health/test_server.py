@@ -7,8 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from failsoft.job_engine.errors import ConfigurationError
+from failsoft.job_engine.errors import ConfigurationError, LedgerUnavailableError
+from failsoft.telemetry import Exporter
+from failsoft.testing import FrozenClock, MemoryLedger
+from failsoft.testing.ledger_suite.fixtures import new_job, plan
 from failsoft.worker.health.address import Address, read_address
+from failsoft.worker.health.metrics import MetricsPage
 from failsoft.worker.health.report import HealthReport, PostReport
 from failsoft.worker.health.server import MAX_LINES, health_server
 from failsoft.worker.processes.beats import SERVING
@@ -124,3 +128,45 @@ def test_an_address_is_read(text: str, address: Address | None) -> None:
 def test_another_text_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match="expected HOST:PORT"):
         read_address(text)
+
+
+def test_figures_are_on_the_same_port(report: HealthReport) -> None:
+    ledger = MemoryLedger(FrozenClock())
+    ledger.record_job(new_job(), plan())
+    page = MetricsPage(lambda: Exporter(ledger))
+    with health_server(Address("127.0.0.1", 0), report, page) as url:
+        port = int(url.rpartition(":")[2])
+        line, body = say(port, "GET /metrics HTTP/1.1\r\n\r\n")
+        wanted = "Accept: application/openmetrics-text; version=1.0.0"
+        _, open_body = say(port, f"GET /metrics HTTP/1.1\r\n{wanted}\r\n\r\n")
+        head = say(port, "HEAD /metrics HTTP/1.1\r\n\r\n")
+        ledger.down()
+        away, _ = say(port, "GET /metrics HTTP/1.1\r\n\r\n")
+
+    assert (line, away) == ("HTTP/1.1 200 OK", "HTTP/1.1 200 OK")
+    assert "failsoft_scrape_ok 1.0" in body
+    assert open_body.endswith("# EOF\n")
+    assert head == ("HTTP/1.1 200 OK", "")
+
+
+def test_an_exporter_that_could_not_be_made_is_made_at_a_later_request(
+    report: HealthReport,
+) -> None:
+    made: list[Exporter | Exception] = [
+        Exporter(MemoryLedger(FrozenClock())),
+        LedgerUnavailableError("away"),
+    ]
+
+    def make() -> Exporter:
+        found = made.pop()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    with health_server(Address("127.0.0.1", 0), report, MetricsPage(make)) as url:
+        port = int(url.rpartition(":")[2])
+        line, body = say(port, "GET /metrics HTTP/1.1\r\n\r\n")
+        again, _ = say(port, "GET /metrics HTTP/1.1\r\n\r\n")
+
+    assert (line, json.loads(body)["reasons"]) == ("HTTP/1.1 503 Service Unavailable", ["away"])
+    assert again == "HTTP/1.1 200 OK"

@@ -119,7 +119,7 @@ def test_a_library_alone_prints_nothing() -> None:
 
 def test_the_page_about_logs_names_every_event_with_its_level() -> None:
     row = re.compile(r"^\| ((?:`[a-z._]+`(?:, )?)+) \| (\w+) \|", re.MULTILINE)
-    page = (ROOT / "docs" / "logs.md").read_text()
+    page = (ROOT / "docs" / "reference" / "logs.md").read_text()
 
     found = {
         kind: level for kinds, level in row.findall(page) for kind in re.findall(r"[a-z._]+", kinds)

@@ -1,0 +1,44 @@
+"""A fork has what it needs from the server: what it loaded for itself, hundreds would load."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers.fork_server import COMMAND_LINE, ENGINES, WORKER
+
+READ_SETTINGS = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+before = set(sys.modules)
+from failsoft.worker.configuration.settings import load_settings
+load_settings()
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.mark.parametrize("modules", [WORKER, COMMAND_LINE], ids=["worker", "command line"])
+def test_settings_load_no_engine_that_the_server_has_not(
+    modules: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert not engines_in(newly_loaded(tmp_path, *modules))
+
+
+def test_settings_would_load_them_otherwise(tmp_path: Path) -> None:
+    without = (name for name in WORKER if name not in ENGINES)
+
+    assert engines_in(newly_loaded(tmp_path, *without)) >= set(ENGINES)
+
+
+def engines_in(modules: list[str]) -> set[str]:
+    return {name for name in modules if name.startswith("failsoft.engines.")}
+
+
+def newly_loaded(folder: Path, *modules: str) -> list[str]:
+    env = {**os.environ, "FAILSOFT_LEDGER_URL": f"sqlite:///{folder / 'ledger.db'}"}
+    words = [sys.executable, "-c", READ_SETTINGS, *modules]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=folder, env=env)
+    return done.stdout.split()
