@@ -119,10 +119,14 @@ def _of_state(state: JobState) -> AnySelect:
         first = func.min(type_coerce(moment, BigInteger))
         # What is to begin later waits for its time.
         oldest = case((first <= now_us(), first)) if state is JobState.SCHEDULED else first
-    figures: tuple[ColumnElement[Any], ...]
-    figures = (literal(str(state)), _QUEUE, _ENGINE, func.count(), oldest)
-    names = ("state", "queue", "engine", "jobs", "oldest")
-    labelled = (each.label(name) for each, name in zip(figures, names, strict=True))
+    figures: dict[str, ColumnElement[Any]] = {
+        "state": literal(str(state)),
+        "queue": _QUEUE,
+        "engine": _ENGINE,
+        "jobs": func.count(),
+        "oldest": oldest,
+    }
+    labelled = (figure.label(name) for name, figure in figures.items())
     return select(*labelled).where(in_state(state)).group_by(_QUEUE, _ENGINE)
 
 
