@@ -7,10 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import nats
+import psutil
 import pytest
 
 from failsoft.dispatcher.plugins.discovery import plugin
 from failsoft.engines.nats import streams
+from failsoft.engines.nats.connection import close, connect
 from failsoft.job_engine.clock import Deadline, SystemClock
 from failsoft.job_engine.errors import OfferRefusedError
 from failsoft.job_engine.policies.queue import DEFAULT, QueueProfile
@@ -73,6 +75,22 @@ class TestNatsEngine(EngineSuite):
 
 class TestNatsWorker(WorkerSuite):
     """The half that works."""
+
+
+def test_a_close_that_is_cancelled_half_way_leaves_no_socket(nats_server: NatsServer) -> None:
+    async def connect_and_close() -> list[int]:
+        client = await connect({"servers": nats_server.url})
+        ending = asyncio.create_task(close(client))
+        # It waits for what the connection has still to send.
+        await asyncio.sleep(0)
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
+        await asyncio.sleep(0)
+        return [each.fd for each in psutil.Process().net_connections() if each.raddr[1:] == port]
+
+    port = (nats_server.port,)
+
+    assert asyncio.run(connect_and_close()) == []
 
 
 @pytest.fixture

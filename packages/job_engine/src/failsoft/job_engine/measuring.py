@@ -6,7 +6,6 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -32,8 +31,6 @@ BOUNDS: Mapping[str, Sequence[str]] = MappingProxyType(
     {name: (*(f"{bound:g}" for bound in bounds), "+Inf") for name, bounds in BUCKETS.items()}
 )
 _MICROSECONDS = 1_000_000
-#: The counters of so many histograms are made once: more than a program has of definitions.
-_SERIES = 4_096
 
 
 class Measures:
@@ -62,12 +59,15 @@ class Measures:
             seconds: What was observed; less than 0 is 0, as of two clocks that differ.
         """
         seconds = max(0.0, seconds)
-        buckets, total = _histogram(series)
-        bucket = buckets[bisect_left(BUCKETS[series.measure], seconds)]
+        bounds = BUCKETS[series.measure]
+        bucket = bisect_left(bounds, seconds)
         self._own()
         with self._lock:
-            self._counts[bucket] += 1
-            self._counts[total] += round(seconds * _MICROSECONDS)
+            histogram = self._histograms.get(series)
+            if histogram is None:
+                histogram = self._histograms[series] = [0] * (len(bounds) + 2)
+            histogram[bucket] += 1
+            histogram[-1] += round(seconds * _MICROSECONDS)
 
     def steps_of(self, job: str) -> Callable[[str, str], None]:
         """Return what counts the steps of a job, by their kind and what became of them."""
@@ -86,9 +86,13 @@ class Measures:
         """Return what is to be added to the ledger; None for nothing."""
         self._own()
         with self._lock:
-            if self._batch is None and self._counts:
-                self._batch = Batch(secrets.token_hex(12), self._last, dict(self._counts))
+            if self._batch is None and (self._counts or self._histograms):
+                counts = dict(self._counts)
+                for series, histogram in self._histograms.items():
+                    counts |= _counts_of(series, histogram)
+                self._batch = Batch(secrets.token_hex(12), self._last, counts)
                 self._counts.clear()
+                self._histograms.clear()
             return self._batch
 
     def written(self, batch: Batch | None) -> None:
@@ -117,15 +121,17 @@ class Measures:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._counts = Counter[Series]()
+        # By the buckets of each, and then the sum, in microseconds.
+        self._histograms = dict[Series, list[int]]()
         self._batch = None
         self._last = ""
 
 
-@lru_cache(_SERIES)
-def _histogram(series: Series) -> tuple[Sequence[Series], Series]:
-    """Return the counters of the buckets of a histogram, by `BOUNDS`, and that of the sum."""
-    buckets = tuple(series._replace(le=bound) for bound in BOUNDS[series.measure])
-    return buckets, series._replace(le=SUM)
+def _counts_of(series: Series, histogram: Sequence[int]) -> Mapping[Series, int]:
+    """Return the counters of a histogram: of each bucket that has any, and of the sum."""
+    names = (*BOUNDS[series.measure], SUM)
+    counts = zip(names, histogram, strict=True)
+    return {series._replace(le=le): count for le, count in counts if count or le == SUM}
 
 
 def _of(event: Event, measure: str, labels: str = "") -> Series:

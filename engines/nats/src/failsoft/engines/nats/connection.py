@@ -49,6 +49,13 @@ class Connection(Client):
             for each in self.publishing[found.group(1)]:
                 each.cancel()
 
+    def abort(self) -> None:
+        """Close the socket at once, whatever is still to be sent."""
+        # nats-py has no call for it, and a cancelled `close` of its own leaves the socket open.
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
 
 async def connect(options: Mapping[str, Any]) -> Connection:
     """Connect once: a breaker, or the worker's loop, decides about the next attempt."""
@@ -70,10 +77,11 @@ async def connect(options: Mapping[str, Any]) -> Connection:
     return client
 
 
-async def close(client: Client) -> None:
-    """Close a connection; a silent server is not waited for."""
+async def close(client: Connection) -> None:
+    """Close a connection; a silent server is not waited for, and a cancelled close is one, too."""
     with suppress(Exception, asyncio.CancelledError):
         await asyncio.wait_for(client.close(), CLOSE_SECONDS)
+    client.abort()
 
 
 class SharedConnection:
@@ -133,7 +141,7 @@ class SharedConnection:
                 self._client = await connect(self._options())
             return self._client
 
-    async def drop(self, client: Client) -> None:
+    async def drop(self, client: Connection) -> None:
         """Close a connection and use it no more."""
         if self._client is client:
             self._client = None
@@ -157,7 +165,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-async def _end(client: Client | None) -> None:
+async def _end(client: Connection | None) -> None:
     if client is not None:
         await close(client)
     me = asyncio.current_task()
