@@ -39,7 +39,9 @@ _NOT_DEAD = (
     .where(workers.c.machine == bindparam("machine"), workers.c.died_at.is_(None))
     .order_by(workers.c.started_at)
 )
-_GONE = {"died_at": now_us(), "live_until": now_us()}
+#: Alive no longer than its last beat: marked by a clock that is set back later, it would be alive
+#: until that time comes again.
+_GONE = {"died_at": now_us(), "live_until": workers.c.seen_at}
 _FORGET_AFTER = timedelta(hours=1)
 
 
@@ -83,8 +85,7 @@ class SqlWorkers(SqlRole):
         def work(connection: Connection) -> None:
             dead = insert_into(connection.dialect.name, workers).values(
                 {name: bindparam(name) for name in _IDENTITY}
-                | {"started_at": now_us(), "seen_at": now_us()}
-                | _GONE
+                | dict.fromkeys(("started_at", "seen_at", "died_at", "live_until"), now_us())
             )
             # The first mark stays: what was claimed after it was claimed by a living process.
             marked = dead.on_conflict_do_update(

@@ -181,7 +181,7 @@ class MemoryReader(Connection):
             if self._store.deaths.setdefault(boot, now) == now:
                 dead = replace(worker, started_at=now, seen_at=now)
                 known = self._store.workers.get(boot, dead)
-                self._store.workers[boot] = replace(known, live_until=now)
+                self._store.workers[boot] = replace(known, live_until=known.seen_at)
 
     def workers_on(self, machine: str) -> Sequence[WorkerRecord]:
         """Return the workers of a machine that are not marked as dead, however old their beat."""

@@ -2,6 +2,7 @@
 """What a ledger promises of a clock that jumps ahead and back: no span lasts longer for it."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 from failsoft.job_engine.policies.limits import Limit, Limits
@@ -81,6 +82,32 @@ class ClockJumpPromises:
         assert worker.live_until is not None
         assert worker.live_until - now <= LONG
         pass_time(LONG)
+        assert not ledger.live_workers()
+
+    def test_a_death_that_a_clock_ahead_has_noted_is_one_when_the_clock_is_right(
+        self, ledger: Ledger, pass_time: PassTime
+    ) -> None:
+        """Or its engine would get the jobs of others for the size of the jump."""
+        ledger.beat(WORKER, LONG)
+        pass_time(DAY)
+        for each in (WORKER, replace(WORKER, boot_id="never-beat")):
+            ledger.mark_dead(each)
+        assert not ledger.live_workers()
+
+        pass_time(-DAY)
+
+        assert not ledger.live_workers()
+
+    def test_a_death_of_a_process_that_beat_ahead_of_the_clock_is_one(
+        self, ledger: Ledger, pass_time: PassTime
+    ) -> None:
+        """Whatever its last beat says."""
+        pass_time(DAY)
+        ledger.beat(WORKER, LONG)
+        pass_time(-DAY)
+
+        ledger.mark_dead(WORKER)
+
         assert not ledger.live_workers()
 
     def test_a_lease_from_ahead_has_run_out(self, ledger: Ledger, pass_time: PassTime) -> None:
