@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import shutil
 import signal
 import uuid
 from collections import defaultdict
@@ -16,7 +17,13 @@ from zlib import crc32
 import psutil
 import pytest
 from hypothesis import settings
+from sqlalchemy import Connection, delete
 
+from failsoft.ledger import Database
+from failsoft.ledger.ledger_id import LEDGER_ID
+from failsoft.ledger.schema.revision import HOST
+from failsoft.ledger.schema.tables import info, signing_keys
+from failsoft.ledger.upgrade.run import upgrade
 from tests import environment
 from tests.deployments.shared import EngineDeployment
 from tests.order import place
@@ -123,11 +130,27 @@ def amqp_url(rabbitmq: RabbitMQ) -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> Iterator[str]:
+def postgres_url(postgres: Postgres, tables_on_postgres: str) -> Iterator[str]:
+    """A database of its own, with the tables of a ledger."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield postgres.create_database(name, template=tables_on_postgres)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres: Postgres) -> Iterator[str]:
     """An empty database."""
     name = f"test_{uuid.uuid4().hex}"
     yield postgres.create_database(name)
     postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def tables_on_postgres(postgres: Postgres) -> str:
+    """The name of a database that is no ledger yet, but has the tables of one."""
+    name = "tables"
+    _make_tables(postgres.create_database(name))
+    return name
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -155,21 +178,47 @@ def _play_of(item: pytest.Function) -> tuple[str, str] | None:
     name = f"{item.path.name}::{item.originalname}"
     if item.cls is not None and (broker := _BROKER.fullmatch(item.cls.__name__)):
         return f"{name} of {broker['engine']}", broker["broker"]
-    ledger = item.callspec.params.get("ledger_url") if hasattr(item, "callspec") else None
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    ledger = params.get("ledger_url", params.get("empty_ledger_url"))
     if ledger and WHOLE & set(item.path.relative_to(item.config.rootpath).parts):
         return name, str(ledger)
     return None
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path, tables_on_sqlite: Path) -> str:
+    """A file of its own, with the tables of a ledger."""
+    return f"sqlite:///{shutil.copy(tables_on_sqlite, tmp_path / 'ledger.db')}"
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
+    """A file that is not there yet."""
     return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture(scope="session")
+def tables_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that is no ledger yet, but has the tables of one."""
+    file = tmp_path_factory.mktemp("tables") / "ledger.db"
+    _make_tables(f"sqlite:///{file}")
+    return file
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest) -> str:
-    """An empty database of each kind that can hold a ledger."""
+    """A database with the tables of a ledger, of each kind that can hold one.
+
+    To upgrade it takes a hundredth of what it takes to make the tables.
+    """
     fixture = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    return str(request.getfixturevalue(fixture))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_ledger_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each kind that can hold a ledger."""
+    fixture = {"sqlite": "empty_sqlite_url", "postgresql": "empty_postgres_url"}[request.param]
     return str(request.getfixturevalue(fixture))
 
 
@@ -219,6 +268,18 @@ def pytest_runtest_makereport(
     if report.failed:
         report.sections += [(str(log), _tail(log)) for log in _logs(item) if log.exists()]
     return report
+
+
+def _make_tables(url: str) -> None:
+    """Make the tables of a ledger, and let the first upgrade give it what is its own."""
+    with closing(Database(url)) as database:
+        upgrade(database)
+        database.write(_forget_who_it_is)
+
+
+def _forget_who_it_is(connection: Connection) -> None:
+    connection.execute(delete(signing_keys))
+    connection.execute(delete(info).where(info.c.key.in_((LEDGER_ID, HOST))))
 
 
 @contextmanager

@@ -24,12 +24,12 @@ REFUSED = "expected PostgreSQL itself for the ledger, got Citus: "
 
 
 @pytest.fixture
-def citus_url(postgres_url: str) -> str:
-    plain = postgres_url.replace("+psycopg", "")
+def citus_url(empty_postgres_url: str) -> str:
+    plain = empty_postgres_url.replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute("SET allow_system_table_mods = on")
         connection.execute(INSTALL)
-    return postgres_url
+    return empty_postgres_url
 
 
 def tables(url: str) -> int:
@@ -63,12 +63,12 @@ def test_a_command_ends_with_78(citus_url: str) -> None:
 
 
 def test_a_database_without_it_on_the_same_server_is_taken(
-    citus_url: str, postgres_url: str
+    citus_url: str, empty_postgres_url: str
 ) -> None:
-    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("SET allow_system_table_mods = on")
         connection.execute("DELETE FROM pg_catalog.pg_extension WHERE extname = 'citus'")
 
-    with closing(Database(postgres_url)) as database:
+    with closing(Database(empty_postgres_url)) as database:
         assert upgrade(database).tables > 0
         check(database)

@@ -240,9 +240,9 @@ def test_a_job_that_is_not_there_cannot_be_checked(database: Database) -> None:
 
 
 def test_a_ledger_without_tables_is_refused(
-    ledger_url: str, monkeypatch: pytest.MonkeyPatch
+    empty_ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAILSOFT_LEDGER_URL", ledger_url)
+    monkeypatch.setenv("FAILSOFT_LEDGER_URL", empty_ledger_url)
 
     result = run("--json")
 

@@ -145,8 +145,10 @@ def test_lines_of_a_worker_name_the_trace_that_they_belong_to(
     deployment.handles.append(deployment.app.dispatcher.dispatch(fulfil, Order()))
     deployment.wait_for_ends()
     wait_until(lambda: worker.logged("job.succeed"), PATIENCE, "the end is logged")
+    file = tmp_path / "spans"
+    wait_until(lambda: ended(file, "process"), PATIENCE, "the attempt's span is there")
 
-    (process,) = ended(tmp_path / "spans", "process")
+    (process,) = ended(file, "process")
     (line,) = worker.logged("job.succeed")
     assert f"0x{line['trace_id']}" == process["context"]["trace_id"]
     assert f"0x{line['span_id']}" == process["context"]["span_id"]

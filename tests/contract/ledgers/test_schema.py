@@ -68,17 +68,17 @@ def differences(database: Database) -> list[Any]:
         return list(compare_metadata(context, metadata))
 
 
-def test_after_an_upgrade_nothing_is_missing_and_nothing_too_much(ledger_url: str) -> None:
-    with closing(Database(ledger_url)) as database:
+def test_after_an_upgrade_nothing_is_missing_and_nothing_too_much(empty_ledger_url: str) -> None:
+    with closing(Database(empty_ledger_url)) as database:
         upgrade(database)
 
         assert differences(database) == []
 
 
 def test_a_ledger_that_was_migrated_release_by_release_is_as_one_that_was_made_at_once(
-    ledger_url: str,
+    empty_ledger_url: str,
 ) -> None:
-    with closing(Database(ledger_url)) as database:
+    with closing(Database(empty_ledger_url)) as database:
         upgrade(database, migrations=ADDITIVE[:1])
         database.write(lambda c: c.execute(JOB, [{"id": f"job-{n}"} for n in range(3)]))
         for n, migration in enumerate(ADDITIVE[1:], 2):
@@ -101,7 +101,7 @@ def _drop_everything(connection: Connection) -> None:
         connection.execute(text(f"DROP TABLE {name}"))
 
 
-def test_on_postgresql_ids_and_keys_sort_by_their_bytes(postgres_url: str) -> None:
+def test_on_postgresql_ids_and_keys_sort_by_their_bytes(empty_postgres_url: str) -> None:
     """Otherwise no index finds ids by their beginning, nor a key by the id it is compared with."""
     columns = (column for table in metadata.tables.values() for column in table.columns)
     wanted = {str(each) for each in columns if _collation(each.type) == "C"}
@@ -109,7 +109,7 @@ def test_on_postgresql_ids_and_keys_sort_by_their_bytes(postgres_url: str) -> No
         SELECT table_name || '.' || column_name FROM information_schema.columns
         WHERE table_schema = 'public' AND collation_name = 'C'
     """)
-    with closing(Database(postgres_url)) as database:
+    with closing(Database(empty_postgres_url)) as database:
         upgrade(database)
 
         assert set(database.read(lambda c: c.execute(found).scalars().all())) == wanted

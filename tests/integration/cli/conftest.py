@@ -1,5 +1,6 @@
 """The command line in an empty folder, whatever the developer's own environment says."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,15 +28,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bare_cli(
-    clean_environment: Path, processes: Processes, command_server: ForkServer, sqlite_url: str
+    clean_environment: Path, processes: Processes, command_server: ForkServer, empty_sqlite_url: str
 ) -> CommandLine:
     """A command line without a ledger, without servers, without jobs."""
-    return CommandLine(clean_environment, processes, command_server, sqlite_url)
+    return CommandLine(clean_environment, processes, command_server, empty_sqlite_url)
 
 
 @pytest.fixture
-def cli(bare_cli: CommandLine) -> CommandLine:
+def cli(bare_cli: CommandLine, tables_on_sqlite: Path) -> CommandLine:
     """A command line with an empty ledger and jobs of a user, but no servers."""
+    shutil.copy(tables_on_sqlite, bare_cli.folder / "ledger.db")
     bare_cli.upgrade()
     bare_cli.write_jobs()
     return bare_cli
