@@ -50,11 +50,11 @@ ENOUGH = range(73, 133)
 #: The one that found a rule is tried first; the code may have changed what it meets. Where all of
 #: `ENOUGH` are tried for many of them, look up which find them now: that is most of these tests.
 FOUND_BY = {
-    "BeginsDoubtsAgain": 77,
+    "BeginsDoubtsAgain": 100,
     "BeginsUnasked": 80,
     "ClaimsAnyEpoch": 76,
-    "ConcludesById": 78,
-    "ExpiresNothing": 78,
+    "ConcludesById": 90,
+    "ExpiresNothing": 103,
     "ForgetsOffers": 73,
     "ForgetsRunning": 75,
     "KnowsNoKeys": 75,
@@ -63,7 +63,7 @@ FOUND_BY = {
     "LosesEvents": 89,
     "LosesTicks": 74,
     "MendsNothing": 77,
-    "MovesById": 193,
+    "MovesById": 380,
     "MovesWhatIsRecorded": 111,
     "OffersById": 77,
     "PausesNothing": 84,
