@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -89,8 +88,8 @@ class Shown:
 
 
 @pytest.fixture
-def make_ledger(tmp_path: Path) -> Iterator[Callable[[], SqlLedger]]:
-    database = shared_database(f"sqlite:///{tmp_path / 'ledger.db'}")
+def make_ledger(sqlite_url: str) -> Iterator[Callable[[], SqlLedger]]:
+    database = shared_database(sqlite_url)
     with closing(database):
         upgrade(database)
         yield lambda: SqlLedger(database)

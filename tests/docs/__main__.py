@@ -21,7 +21,7 @@ from tests.docs.memory_workers import PageCatalogue, serve_every_queue
 from tests.docs.page import Block, blocks_of
 
 #: How often scheduler, rescuer and heartbeats look: a page is not to wait for them.
-LOOK_EVERY = timedelta(milliseconds=40)
+LOOK_EVERY = timedelta(milliseconds=100)
 
 
 @contextlib.contextmanager

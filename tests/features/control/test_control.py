@@ -6,6 +6,7 @@ from pathlib import Path
 from failsoft.dispatcher import JobHandle
 from failsoft.job_engine import JobState
 from failsoft.job_engine.invariants import history_of, violations
+from failsoft.job_engine.records.pauses import Pause
 from tests.deployments.shared import EngineDeployment
 from tests.features.jobs.control.cancel import Gate, gated
 from tests.features.jobs.control.control import Parcel, control_parcel, control_paused
@@ -42,7 +43,6 @@ def test_nothing_of_a_paused_definition_begins(
     parcel = Parcel(number=7, stamp=tmp_path)
     deployment.dispatcher.pause("job", control_paused.name)
     try:
-        # Dispatched by a program that may not have heard of the pause yet.
         handles = [deployment.dispatch(control_paused, parcel) for _ in range(3)]
         wait_until(lambda: waiting(handles), PATIENCE, "paused jobs are set aside")
         assert [handle.job().claims for handle in handles] == [0, 0, 0]
@@ -61,10 +61,11 @@ def test_nothing_of_a_paused_queue_begins_and_what_runs_goes_on(
     running = deployment.dispatch(gated, gate)
     wait_until(gate.entered.exists, PATIENCE, "a job runs")
 
-    deployment.dispatcher.pause("queue", QUEUE.name, reason="the carrier is on strike")
+    # As another process does, of which this one has not heard yet.
+    deployment.ledger.pause(Pause("queue", QUEUE.name, "ada", "the carrier is on strike"))
     try:
         parcels = [Parcel(number=n, stamp=tmp_path) for n in (1, 2)]
-        # A process that has not read the pause yet offers them in vain, and for so long only.
+        # They are offered in vain, and for so long only.
         handles = [deployment.dispatch(control_paused, each, pickup=SOON) for each in parcels]
         wait_until(lambda: waiting(handles), PATIENCE, "the queue's jobs are set aside")
         gate.opened.touch()

@@ -160,6 +160,18 @@ def test_a_dispatch_to_a_paused_queue_waits_until_it_is_resumed() -> None:
     assert handle.paused() is None
 
 
+def test_a_process_heeds_its_own_pause_and_its_end_at_once() -> None:
+    app = MemoryApp()
+    states = [app.dispatch().status()]
+
+    app.dispatcher.pause("job", "welcome")
+    states.append(app.dispatch().status())
+    app.dispatcher.unpause("job", "welcome")
+    states.append(app.dispatch().status())
+
+    assert states == [JobState.OFFERED, JobState.SCHEDULED, JobState.OFFERED]
+
+
 def test_an_offer_that_was_out_is_set_aside_and_is_due_after_the_pause() -> None:
     app = MemoryApp()
     handle = app.dispatch()

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from failsoft.dispatcher.handles.job import HandleLedger, JobHandle
 from failsoft.dispatcher.handles.resolve import resolve
 from failsoft.dispatcher.handles.retry import RetryReport, retry, retry_many
+from failsoft.dispatcher.offering.router import Router
 from failsoft.dispatcher.options.checks import check_job
 from failsoft.job_engine.clock import Clock
 from failsoft.job_engine.definitions.definition import JobDefinition
@@ -31,6 +32,7 @@ class Control:
     """The part of a dispatcher that dispatches nothing."""
 
     _ledger: HandleLedger
+    _router: Router
     _clock: Clock
 
     def handle(self, job: JobDefinition[P, R], job_id: str) -> JobHandle[R]:
@@ -145,9 +147,13 @@ class Control:
             reason: Why; shown with the pause.
             actor: Who requested it; shown, too.
         """
-        return self._ledger.pause(Pause(kind, name, actor, reason))
+        pause = self._ledger.pause(Pause(kind, name, actor, reason))
+        self._router.look_anew()
+        return pause
 
     def unpause(self, kind: Pausable, name: str) -> bool:
         """Let jobs of a queue, of a definition or on an engine begin; return if it was paused."""
         paused = Pause(kind, name, ACTOR)
-        return self._ledger.unpause(paused.kind, paused.name)
+        was_paused = self._ledger.unpause(paused.kind, paused.name)
+        self._router.look_anew()
+        return was_paused

@@ -75,6 +75,7 @@ class Dispatcher(Control):
         """
         self._release = release
         self._ledger = ledger
+        self._router = router
         self._ids = ids
         self._offerer = offerer
         self._clock = offerer.clock
@@ -293,7 +294,7 @@ class Dispatcher(Control):
 
     def has_workers(self, queue: str) -> bool:
         """Return whether any live worker serves a queue, on whichever engine."""
-        return self._recorder.router.is_served(queue)
+        return self._router.is_served(queue)
 
     def flush(self) -> None:
         """Write what is still to be written of the tries to hand jobs over."""

@@ -99,6 +99,10 @@ class LiveWorkers:
             self._seen_at = self._clock.steady()
         return self._seen
 
+    def forget(self) -> None:
+        """Read anew at the next call."""
+        self._seen_at = float("-inf")
+
 
 class Router:
     """Order the engines for one offer (rule 23).
@@ -180,6 +184,10 @@ class Router:
         """Return whether the engine gets offers of the queue: enabled, not broken, and served."""
         alive = self.is_alive(engine, queue)
         return alive and self._engines.blocking(engine, queue) is None
+
+    def look_anew(self) -> None:
+        """See what this process has just changed in the ledger, too."""
+        self._live.forget()
 
     def is_alive(self, engine: str, queue: str) -> bool:
         """Return whether offers that the engine has taken may still be picked up.
