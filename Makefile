@@ -53,9 +53,10 @@ test: setup  ## Run all tests: real Valkey, RabbitMQ, PostgreSQL and SQLite, and
 test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledger, every crash point
 	@tests/servers/install $(SERVERS)
 	@$(RUN) python -m tests.simulation --seeds 2000 $(ARGS)
-	@_FAILSOFT_TEST_PROFILE=long _FAILSOFT_STATEFUL_SUMMARY=$(CURDIR)/docs/evidence/stateful $(RUN) pytest -n 2 --dist worksteal tests/stateful
+	@_FAILSOFT_TEST_PROFILE=long _FAILSOFT_STATEFUL_SUMMARY=$(CURDIR)/docs/evidence/stateful $(RUN) pytest -n 2 --dist worksteal -m 'long or not long' tests/stateful
 	@_FAILSOFT_TUTORIAL_SUMMARY=$(CURDIR)/docs/evidence $(RUN) pytest -n 2 --dist worksteal -m long \
-		--ignore tests/cluster --ignore tests/browser --ignore tests/docs/test_site_accessibility.py
+		--ignore tests/stateful --ignore tests/cluster --ignore tests/browser \
+		--ignore tests/docs/test_site_accessibility.py
 	@$(MAKE) test-browser ARGS=
 	@if $(RUN) python -m tests.servers.network; then $(MAKE) test-cluster; \
 		else echo "test-long: left out make test-cluster, for want of what stands above"; fi
