@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, text
@@ -43,6 +44,22 @@ def test_deferred_transactions_would_not(
 
     with pytest.raises(OperationalError, match="database is locked"):
         interleave(database)
+
+
+def test_connections_that_open_a_new_file_together_wait_for_each_other(tmp_path: Path) -> None:
+    """SQLite itself gives one of thirty up (DB-09)."""
+    together = threading.Barrier(8)
+
+    def meet(database: Database) -> str:
+        together.wait(PATIENCE)
+        with database.engine.connect() as connection:
+            return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(100):
+            with closing(Database(f"sqlite:///{tmp_path / f'{number}.db'}")) as database:
+                database.make_file()
+                assert list(pool.map(meet, [database] * 8)) == ["wal"] * 8
 
 
 def test_writers_of_one_process_queue_for_their_turn(database: Database) -> None:

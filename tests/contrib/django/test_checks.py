@@ -69,11 +69,11 @@ def test_sqlite_whose_transactions_are_deferred_is_an_error() -> None:
 
 
 def test_a_ledger_without_tables_is_an_error(
-    app: App, monkeypatch: pytest.MonkeyPatch, sqlite_url: str
+    app: App, monkeypatch: pytest.MonkeyPatch, empty_sqlite_url: str
 ) -> None:
     use_dispatcher(None)
     monkeypatch.setenv("FAILSOFT_ENGINES", "memory")
-    monkeypatch.setenv("FAILSOFT_LEDGER_URL", sqlite_url)
+    monkeypatch.setenv("FAILSOFT_LEDGER_URL", empty_sqlite_url)
 
     (found,) = checks.of_ledger(databases=["default"])
 

@@ -66,14 +66,19 @@ def test_a_file_whose_last_connection_closes_while_another_opens_is_not_lost(
         upgrade(made)
     path = tmp_path / "ledger.db"
     file = file_at(path)
-    first = LedgerConnection(str(path), file=file, prepare=lambda connection: None)
 
-    def close_first(_: sqlite3.Connection) -> None:
+    def read(connection: sqlite3.Connection) -> None:
+        connection.execute("SELECT count(*) FROM sqlite_master").close()
+
+    first = LedgerConnection(str(path), file=file, prepare=read)
+
+    def close_first(second: sqlite3.Connection) -> None:
         # It takes the log along: the other has not read yet, so SQLite does not count it.
         first.close()
         for number in range(4):
             # In the log's place, as others' files: the next log is another one.
             (tmp_path / f"{number}").touch()
+        read(second)
 
     second = LedgerConnection(str(path), file=file, prepare=close_first)
 

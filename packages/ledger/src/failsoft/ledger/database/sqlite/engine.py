@@ -286,9 +286,14 @@ def prepare_driver(connection: sqlite3.Connection) -> None:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     prepare_driver(connection)
-    # From then on only a beginning write waits for others, in the write queue.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=0"):
+    # SQLite itself does not wait for another connection that does the same to a new file (DB-09).
+    _until_free(connection.execute, "PRAGMA journal_mode=WAL").close()
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+    # SQLite takes its lock, and opens the log, with the first read: it waits for who makes the log.
+    connection.execute("SELECT count(*) FROM sqlite_master").close()
+    # From then on only a beginning write waits for others, in the write queue.
+    connection.execute("PRAGMA busy_timeout=0").close()
 
 
 def _on_begin(connection: Connection) -> None:

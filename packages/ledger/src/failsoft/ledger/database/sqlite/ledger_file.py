@@ -68,7 +68,7 @@ class LedgerConnection(sqlite3.Connection):
         Args:
             database: Its path as it was spelled; the file resolves it.
             file: The file.
-            prepare: Sets the connection up, before anything is read.
+            prepare: Sets the connection up, and reads: with that SQLite takes its lock.
             options: The other arguments of `sqlite3.Connection`.
 
         Raises:
@@ -84,8 +84,6 @@ class LedgerConnection(sqlite3.Connection):
             super().__init__(file.uri, uri=True, **options)
         try:
             prepare(self)
-            # SQLite takes its lock, and opens the log, with the first read.
-            self.execute("SELECT count(*) FROM sqlite_master").close()
             file.recognise(self)
         except BaseException:
             self.close()
