@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import django
 import pytest
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from failsoft.dispatcher import use_dispatcher
 from failsoft.ledger.upgrade.run import upgrade
@@ -94,5 +95,6 @@ def dispatcher(app: App) -> Iterator[None]:
 
 def _close(aliases: Iterable[str]) -> None:
     for alias in aliases:
-        connections[alias].close()
+        # Django's own leaves one in memory open.
+        BaseDatabaseWrapper.close(connections[alias])
         del connections[alias]
