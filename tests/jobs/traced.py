@@ -11,7 +11,7 @@ from tenacity import wait_none
 from failsoft.job_engine import JobContext, QueueProfile, RetryPolicy, declare_queue, job
 from failsoft.telemetry import instrument
 from tests.otel.sentry_file import SENTRY, report_to
-from tests.otel.span_file import VARIABLE, provider_to
+from tests.otel.span_file import VARIABLE, UnreachableProcessor, provider_to
 from tests.servers.processes import wait_until
 
 QUEUE = declare_queue(
@@ -19,6 +19,10 @@ QUEUE = declare_queue(
 )
 #: The same, in a process for each attempt.
 ALONE = declare_queue(QueueProfile("traced-alone", slots=1, isolation="process"))
+#: The same, with a lease that is over before spans are given up that cannot be sent.
+HURRIED = declare_queue(
+    QueueProfile("traced-hurried", slots=1, isolation="process", lease=timedelta(seconds=2))
+)
 STEPS = ("reserve", "charge", "ship")
 #: Longer than any test waits.
 FOR_EVER = 1000
@@ -53,6 +57,14 @@ def fulfil(order: Order, ctx: JobContext) -> None:
 @job(name="traced_alone", queue=ALONE.name)
 def fulfil_alone(order: Order, ctx: JobContext) -> None:
     """Carry out an order in a process of its own."""
+    for step in STEPS:
+        ctx.run(step, take, order, step)
+
+
+@job(name="traced_hurried", queue=HURRIED.name)
+def fulfil_hurried(order: Order, ctx: JobContext) -> None:
+    """Carry out an order in a process that exits when it gives its spans up."""
+    provider.add_span_processor(UnreachableProcessor())
     for step in STEPS:
         ctx.run(step, take, order, step)
 

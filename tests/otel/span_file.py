@@ -1,11 +1,12 @@
 """A file to which processes append the spans that they have ended, and from which a test reads."""
 
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 #: The variable that names the file.
@@ -22,6 +23,14 @@ class FileExporter(SpanExporter):
         with self._path.open("a") as file:
             file.writelines(span.to_json(indent=None) + "\n" for span in spans)
         return SpanExportResult.SUCCESS
+
+
+class UnreachableProcessor(SpanProcessor):
+    """Has spans to send, and nobody who answers."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Wait for ever, as exporters do that have a time limit of their own."""
+        return threading.Event().wait()
 
 
 def provider_to(path: Path) -> TracerProvider:

@@ -9,7 +9,17 @@ import pytest
 
 from failsoft.job_engine.records.trace_context import PARENT, carrier_of
 from tests.deployments.deployment import PATIENCE, Deployment, Worker
-from tests.jobs.traced import ALONE, QUEUE, STEPS, Order, fulfil, fulfil_alone, fulfil_dying
+from tests.jobs.traced import (
+    ALONE,
+    HURRIED,
+    QUEUE,
+    STEPS,
+    Order,
+    fulfil,
+    fulfil_alone,
+    fulfil_dying,
+    fulfil_hurried,
+)
 from tests.otel.conftest import Spans
 from tests.otel.reading import context
 from tests.otel.sentry_file import SENTRY, transactions
@@ -135,6 +145,21 @@ def test_an_attempt_whose_process_is_killed_has_its_span_from_the_worker(
     assert killed["context"]["trace_id"] == reserve["context"]["trace_id"]
     assert killed["parent_id"] == reserve["parent_id"]
     assert ("previous", killed["context"]["span_id"]) in links(second)
+
+
+def test_an_attempt_whose_process_is_slow_to_exit_has_one_span(
+    deployment: Deployment, spans: Spans, tmp_path: Path
+) -> None:
+    deployment.wait_for(deployment.worker("dramatiq", HURRIED.name))
+    dispatch = deployment.app.dispatcher.dispatch
+    deployment.handles.extend(dispatch(fulfil_hurried, Order()) for _ in range(2))
+    # The second is claimed when the process of the first has exited, several renewals later.
+    deployment.wait_for_ends()
+
+    first = ended(tmp_path / "spans", "process")
+    assert [attribute(each, "outcome") for each in first] == ["succeed"] * len(first)
+    assert [attribute(each, "process.died") for each in first] == [None] * len(first)
+    assert 1 <= len(first) <= 2
 
 
 def test_lines_of_a_worker_name_the_trace_that_they_belong_to(

@@ -1,9 +1,11 @@
 """Where an attempt runs, and what becomes of one that does not end by itself."""
 
+import multiprocessing
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
@@ -25,6 +27,7 @@ from failsoft.job_engine.attempt.lease import Lease
 from failsoft.job_engine.outcome import MAX_CRASHES
 from failsoft.job_engine.records.job import Claim
 from failsoft.job_engine.records.new_job import OfferPlan
+from failsoft.worker.attempts.child_report import ChildReport, ChildReportReader
 from failsoft.worker.attempts.claim_returns import ClaimReturns
 from failsoft.worker.attempts.lease_keeper import LeaseKeeper
 from failsoft.worker.attempts.runners import (
@@ -181,14 +184,11 @@ def test_the_end_of_a_child_says_how_the_attempt_ended(
     assert (conclusion.transition.name, conclusion.reason) == expected
 
 
-@pytest.mark.parametrize(("interrupt", "exitcode"), [(Released, 0), (Fenced, -9)])
-def test_a_child_that_has_recorded_its_end_or_was_fenced_leaves_nothing_to_record(
-    bench: Bench, interrupt: type[Interrupt], exitcode: int
-) -> None:
+def test_a_child_that_was_fenced_leaves_nothing_to_record(bench: Bench) -> None:
     lease = Lease()
-    lease.revoke(interrupt)
+    lease.revoke(Fenced)
 
-    assert ChildRunner(*bench.parts)._conclusion(bench.offered.claim(), lease, exitcode) is None
+    assert ChildRunner(*bench.parts)._conclusion(bench.offered.claim(), lease, -9) is None
 
 
 def test_a_job_that_kills_its_processes_is_failed_at_last(bench: Bench) -> None:
@@ -221,8 +221,22 @@ class Child:
         itself = psutil.Process(self.pid)
         self.family = [itself, *itself.children(recursive=True)]
 
+        receiving, sending = multiprocessing.Pipe(duplex=False)
+        self.pipes = (receiving, sending)
+        self.report, self.reader = ChildReport(sending), ChildReportReader(receiving)
+
     def is_alive(self) -> bool:
         return self.popen.poll() is None
+
+    def join(self, timeout: float) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self.popen.wait(timeout)
+
+    def lease(self, exit_seconds: float = PATIENCE) -> ChildLease:
+        """Return the lease of its attempt."""
+        lease = ChildLease(exit_seconds)
+        lease.attach(self.for_a_lease, self.reader)
+        return lease
 
     @property
     def for_a_lease(self) -> ForkServerProcess:
@@ -231,6 +245,8 @@ class Child:
     def close(self) -> None:
         end(self.family)
         self.popen.communicate()
+        for pipe in self.pipes:
+            pipe.close()
 
 
 @pytest.fixture
@@ -241,8 +257,7 @@ def child() -> Iterator[Child]:
 
 
 def test_a_child_whose_worker_stops_is_requested_to_end(child: Child) -> None:
-    lease = ChildLease()
-    lease.attach(child.for_a_lease)
+    lease = child.lease()
 
     lease.revoke(Released, immediately=False)
 
@@ -253,8 +268,7 @@ def test_a_child_whose_worker_stops_is_requested_to_end(child: Child) -> None:
 def test_a_child_that_must_end_at_once_is_killed_with_all_that_it_started(
     child: Child, interrupt: type[Interrupt]
 ) -> None:
-    lease = ChildLease()
-    lease.attach(child.for_a_lease)
+    lease = child.lease()
 
     lease.revoke(interrupt)
 
@@ -266,17 +280,75 @@ def test_a_lease_that_was_revoked_before_its_child_came_ends_the_child(child: Ch
     lease = ChildLease()
     lease.revoke(Fenced)
 
-    lease.attach(child.for_a_lease)
+    lease.attach(child.for_a_lease, child.reader)
 
     assert child.popen.wait(PATIENCE) == -9
 
 
 def test_a_child_that_has_ended_is_not_signalled(child: Child) -> None:
-    lease = ChildLease()
-    lease.attach(child.for_a_lease)
+    lease = child.lease()
     end(child.family)
     child.popen.wait(PATIENCE)
 
     lease.revoke(Fenced)
 
     assert lease.revoked_by is Fenced
+
+
+@pytest.mark.parametrize("interrupt", [Fenced, TimedOut, CancelRequested, Released])
+def test_a_child_that_has_only_its_end_to_record_is_left_to_do_so(
+    child: Child, interrupt: type[Interrupt]
+) -> None:
+    lease = child.lease()
+    child.report.ending()
+
+    lease.revoke(interrupt)
+
+    assert lease.has_ended
+    assert lease.revoked_by is (Fenced if interrupt is Fenced else None)
+    assert child.is_alive()
+
+
+def test_a_child_that_does_not_exit_when_its_claim_is_gone_is_killed(child: Child) -> None:
+    lease = child.lease(exit_seconds=0.05)
+    child.report.ending()
+    lease.revoke(Fenced)
+
+    lease.join()
+
+    assert child.popen.wait(PATIENCE) == -9
+
+
+def test_a_child_that_records_its_end_is_waited_for_however_long_it_takes(child: Child) -> None:
+    lease = child.lease(exit_seconds=0.05)
+    child.report.ending()
+    joining = threading.Thread(target=lease.join)
+    joining.start()
+    joining.join(0.2)
+    assert child.is_alive()
+
+    end(child.family)
+
+    joining.join(PATIENCE)
+    assert not joining.is_alive()
+
+
+def test_the_parent_reads_what_its_child_reported_before_it_died(child: Child) -> None:
+    assert not child.reader.is_ending
+    child.report.ending()
+    assert (child.reader.is_ending, child.reader.is_over) == (True, False)
+    child.report.unrecorded("ledger refused: é")
+    child.report.over()
+    child.pipes[1].close()
+
+    assert child.reader.is_over
+    assert child.reader.unrecorded == "ledger refused: é"
+
+
+def test_a_report_that_has_no_reader_is_dropped(child: Child) -> None:
+    for pipe in child.pipes:
+        pipe.close()
+
+    child.report.ending()
+
+    assert not child.reader.is_ending

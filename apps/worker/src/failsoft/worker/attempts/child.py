@@ -18,6 +18,7 @@ from failsoft.job_engine.executor import Executor
 from failsoft.job_engine.measuring import Measures
 from failsoft.job_engine.records.job import Claim, Conclusion
 from failsoft.ledger import SqlLedger
+from failsoft.worker.attempts.child_report import ChildReport
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
 from failsoft.worker.bundled_jobs import load_catalogue
 from failsoft.worker.configuration.settings import Settings, adopt
@@ -27,6 +28,20 @@ from failsoft.worker.processes.forks import guard_forks
 from failsoft.worker.processes.parent_death import die_with_parent
 from failsoft.worker.tracing import flush_traces, trace_if_wanted
 from failsoft.worker.wiring import ALONE, open_database
+
+
+class _ReportedLease(Lease):
+    """The lease of the attempt, whose end the parent learns before the ledger does."""
+
+    def __init__(self, report: ChildReport) -> None:
+        # Only steps whose own time is up are interrupted here; for the rest the parent kills.
+        super().__init__(interrupt_thread)
+        self._report = report
+
+    def end(self) -> None:
+        """Take the job's code for over, and report it."""
+        self._report.ending()
+        super().end()
 
 
 def run_attempt(
@@ -39,14 +54,13 @@ def run_attempt(
 
     Args:
         claim: The authority of the attempt.
-        parent: Receives the reason why no end of the attempt could be recorded; the parent gives
-            the job back then.
+        parent: Receives the reports of `ChildReport`.
         settings: Those of the worker, as it read them.
     """
     status = FAILURE
     try:
         # A new context: a job does not see what its module set when it was imported.
-        Context().run(_run, Claim(**claim), parent, settings)
+        Context().run(_run, Claim(**claim), ChildReport(parent), settings)
         status = OK
     except BaseException:  # noqa: BLE001 - this process ends here in any case
         traceback.print_exc()
@@ -57,17 +71,16 @@ def run_attempt(
         os._exit(status)
 
 
-def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> None:
+def _run(mine: Claim, report: ChildReport, settings: Settings) -> None:
     die_with_parent()
     os.setpgid(0, 0)
-    # Only steps whose own time is up are interrupted here; for the rest the parent kills.
-    lease = Lease(interrupt_thread)
+    lease = _ReportedLease(report)
 
     def release(signum: int, frame: FrameType | None) -> None:
         lease.revoke(Released, immediately=False)
 
     def unrecorded(claim: Claim, conclusion: Conclusion) -> None:
-        parent.send_bytes(conclusion.reason.encode() or b"not recorded")
+        report.unrecorded(conclusion.reason or "not recorded")
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, release)
@@ -82,6 +95,7 @@ def _run(mine: Claim, parent: "Connection[Any, Any]", settings: Settings) -> Non
     guard_forks()
     with bound_to(mine):
         executor.run(mine, lease)
+    report.over()
     measured = measures.take()
     if measured is not None:
         with suppress(LedgerError):

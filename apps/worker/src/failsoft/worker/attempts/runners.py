@@ -8,9 +8,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing import forkserver
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from typing import Any, Protocol
+from typing import Protocol
 
 from failsoft.job_engine import outcome
 from failsoft.job_engine.attempt.interrupts import (
@@ -29,6 +28,7 @@ from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.job import Claim, Conclusion
 from failsoft.job_engine.records.states import RELEASE, STOP
 from failsoft.worker.attempts.child import run_attempt
+from failsoft.worker.attempts.child_report import ChildReportReader
 from failsoft.worker.attempts.lease_keeper import LeaseKeeper
 from failsoft.worker.attempts.process_state import ProcessState
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
@@ -37,6 +37,8 @@ from failsoft.worker.processes import forks
 
 #: How long a job waits that found no child process to run in.
 NO_CHILD_DELAY = timedelta(seconds=5)
+#: How long a child may take to exit when the ledger has its attempt's end, in seconds.
+EXIT_SECONDS = 10.0
 
 
 class Runner(Protocol):
@@ -86,27 +88,45 @@ class ThreadRunner(_Parts):
 
 
 class ChildLease(Lease):
-    """The lease of an attempt in a child process: revoking it signals or kills the child."""
+    """The lease of an attempt in a child process: revoking it signals or kills the child.
 
-    def __init__(self) -> None:
+    A child that has reported the end of the job's code is left to record that end: the keeper
+    finds the claim gone as soon as it has, and a lost lease lets it record nothing.
+    """
+
+    def __init__(self, exit_seconds: float = EXIT_SECONDS) -> None:
         super().__init__()
+        self._exit_seconds = exit_seconds
         self._child: ForkServerProcess | None = None
+        self._report: ChildReportReader | None = None
 
     @property
     def is_in_job_code(self) -> bool:
         """Whether there is a child, which runs nothing but the job."""
         return self._child is not None
 
-    def attach(self, child: ForkServerProcess) -> None:
+    def attach(self, child: ForkServerProcess, report: ChildReportReader) -> None:
         """Signal this child from now on, and for an earlier revocation."""
-        self._child = child
+        self._child, self._report = child, report
         if self.revoked_by is not None:
             self._signal(self.revoked_by)
 
     def revoke(self, interrupt: type[Interrupt], *, immediately: bool = True) -> None:
         """Stop the child: by SIGKILL to its group, or if released by SIGTERM at its next step."""
+        if self._report is not None and self._report.is_ending:
+            self.end()
         super().revoke(interrupt, immediately=immediately)
-        self._signal(interrupt)
+        if not self.has_ended:
+            self._signal(interrupt)
+
+    def join(self) -> None:
+        """Wait until the child has exited; kill one that does not when its claim is gone."""
+        child = self._child
+        while child is not None and child.is_alive():
+            is_gone = self.revoked_by is Fenced
+            child.join(self._exit_seconds)
+            if is_gone:
+                self._signal(Fenced)
 
     def _signal(self, interrupt: type[Interrupt]) -> None:
         child = self._child
@@ -121,9 +141,16 @@ class ChildLease(Lease):
 
 @dataclass(frozen=True, slots=True)
 class _ChildEnd:
-    """How a child ended: its exit status, and why the job is to be given back, if it is."""
+    """How a child ended.
+
+    Attributes:
+        exitcode: Its exit status; None if there was no child.
+        is_over: Whether the end of the attempt is recorded, or it was fenced.
+        given_back: Why the job is to be given back, if it is.
+    """
 
     exitcode: int | None
+    is_over: bool
     given_back: str | None
 
 
@@ -163,32 +190,33 @@ class ChildRunner(_Parts):
                 back = Conclusion(RELEASE, delay=NO_CHILD_DELAY, reason=reason)
                 self.executor.conclude(claim, back, lease)
                 return
+            if ended.is_over:
+                lease.end()
+                return
             conclusion = self._conclusion(claim, lease, ended.exitcode)
-            if ended.exitcode != 0:
-                self.executor.conclude_dead(claim, conclusion, lease, started)
+            self.executor.conclude_dead(claim, conclusion, lease, started)
 
     def _run_child(self, claim: Claim, lease: ChildLease) -> "_ChildEnd":
         forks_from_server = multiprocessing.get_context("forkserver")
-        reason, of_child = forks_from_server.Pipe(duplex=False)
+        pipe, of_child = forks_from_server.Pipe(duplex=False)
         child = forks_from_server.Process(
             target=run_attempt, args=(asdict(claim), of_child, process_settings().for_child())
         )
-        with reason:
+        with pipe:
             with of_child:
                 try:
                     child.start()
                 except (OSError, EOFError) as error:
-                    return _ChildEnd(None, f"no child process: {error}")
-            lease.attach(child)
-            child.join()
+                    return _ChildEnd(None, is_over=False, given_back=f"no child process: {error}")
+            report = ChildReportReader(pipe)
+            lease.attach(child, report)
+            lease.join()
             _end_rest_of_group(child)
-            return _ChildEnd(child.exitcode, _received(reason))
+            is_over = report.is_over or child.exitcode == 0
+            return _ChildEnd(child.exitcode, is_over=is_over, given_back=report.unrecorded)
 
     def _conclusion(self, claim: Claim, lease: Lease, exitcode: int | None) -> Conclusion | None:
-        if exitcode == 0:
-            # The child recorded the end itself, or was fenced.
-            lease.end()
-        if exitcode == 0 or lease.revoked_by in (Fenced, CutOff):
+        if lease.revoked_by in (Fenced, CutOff):
             return None
         if lease.revoked_by is CancelRequested:
             return Conclusion(STOP)
@@ -231,14 +259,6 @@ def _end_rest_of_group(child: ForkServerProcess) -> None:
     if child.pid is not None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
-
-
-def _received(reason: "Connection[Any, Any]") -> str | None:
-    """Return the reason that a child sent for recording no end of its attempt, if it sent one."""
-    try:
-        return reason.recv_bytes().decode(errors="replace") if reason.poll() else None
-    except (EOFError, OSError):
-        return None
 
 
 def _how(exitcode: int | None) -> str:
