@@ -34,7 +34,7 @@ from rich.table import Table
 
 from bench.bars import at_most
 from bench.failsoft_steps import STEPS
-from bench.metrics import DISPATCHES, JOBS, Nothing, compared, dispatching, pairs, stepping
+from bench.metrics import TURNS, Nothing, Work, compared, dispatching, pairs, stepping
 from failsoft.job_engine import tracing
 from failsoft.telemetry import instrument, uninstrument
 
@@ -61,17 +61,20 @@ def providers(stack: ExitStack) -> Mapping[str, AnyProvider]:
     return {"no SDK": NoOpTracerProvider(), "not sampled": unsampled, "recorded": recording}
 
 
-def traced(work: Callable[[], None], provider: AnyProvider) -> Callable[[], None]:
+def traced(work: Work, provider: AnyProvider) -> Work:
     """Return the same work within a process that is instrumented."""
 
-    def within() -> None:
-        instrument(tracer_provider=provider)
-        try:
-            work()
-        finally:
-            uninstrument()
+    def within(part: Callable[[], None]) -> Callable[[], None]:
+        def do() -> None:
+            instrument(tracer_provider=provider)
+            try:
+                part()
+            finally:
+                uninstrument()
 
-    return within
+        return do
+
+    return Work(work.most, within(work.turn), within(work.write))
 
 
 def calls_of(work: Callable[[], None]) -> int:
@@ -101,16 +104,15 @@ def seconds_of_a_call() -> float:
     return (time.process_time() - started) / CALLS
 
 
-def off(name: str, most: int, work: Callable[[], None], without_us: float) -> dict[str, Any]:
+def off(name: str, work: Work, without_us: float) -> dict[str, Any]:
     """Return what traces cost that are off.
 
     Args:
         name: What was timed.
-        most: How many of it are a round.
-        work: A round.
+        work: What is timed.
         without_us: How long one takes, with traces that are off.
     """
-    calls = calls_of(work) / most
+    calls = calls_of(work.round) / TURNS / work.most
     adds_us = calls * seconds_of_a_call() * 1e6
     share = adds_us / without_us
     figures = {"calls": round(calls, 1), "adds_us": round(adds_us, 2), "added": round(share, 4)}
@@ -130,19 +132,19 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         works = (
-            ("a dispatch", DISPATCHES, dispatching(stack, f"sqlite:///{folder}/a.db", Nothing())),
-            (f"a job of {STEPS} steps", JOBS, stepping(f"sqlite:///{folder}/b.db", Nothing())),
+            ("a dispatch", dispatching(stack, f"sqlite:///{folder}/a.db", Nothing())),
+            (f"a job of {STEPS} steps", stepping(f"sqlite:///{folder}/b.db", Nothing())),
         )
-        for name, most, work in works:
+        for name, work in works:
             rows = [
-                compared(name, most, pairs(work, traced(work, provider), arguments.rounds))
+                compared(name, work.most, pairs(work, traced(work, provider), arguments.rounds))
                 | {"traces": traces}
                 for traces, provider in providers(stack).items()
             ]
-            found += [off(name, most, work, rows[0]["without_us"]), *rows]
-    table = Table("", "traces", "adds, µs", "added", "quartiles", "met", title="traces")
+            found += [off(name, work, rows[0]["without_us"]), *rows]
+    table = Table("", "traces", "adds, µs", "added", "between (95 %)", "met", title="traces")
     for each in found:
-        low, high = each.get("quartiles") or (each["added"], each["added"])
+        low, high = each.get("between") or (each["added"], each["added"])
         adds = each.get("adds_us") or each["with_us"] - each["without_us"]
         spread = f"{low:+.1%} to {high:+.1%}"
         figures = (f"{adds:.1f}", f"{each['added']:+.1%}", spread, f"{each.get('met', '')}")

@@ -4,7 +4,7 @@ import os
 import secrets
 import threading
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -31,13 +31,16 @@ BOUNDS: Mapping[str, Sequence[str]] = MappingProxyType(
     {name: (*(f"{bound:g}" for bound in bounds), "+Inf") for name, bounds in BUCKETS.items()}
 )
 _MICROSECONDS = 1_000_000
+#: So many notes are kept one by one; then they are added up, since nobody may ever take them.
+_MOST_NOTES = 4096
 
 
 class Measures:
     """Counters and histograms of this process; any number of threads may add to them.
 
-    What is taken to be written is one batch, and remains so until it was: a batch whose reply was
-    lost is written again and added once.
+    What is counted is noted without a lock, and added up when it is taken. What is taken to be
+    written is one batch, and remains so until it was: a batch whose reply was lost is written
+    again and added once.
     """
 
     def __init__(self) -> None:
@@ -47,9 +50,11 @@ class Measures:
 
     def count(self, series: Series, more: int = 1) -> None:
         """Add to a counter."""
-        self._own()
-        with self._lock:
-            self._counts[series] += more
+        if self._pid != os.getpid():
+            self._reset()
+        self._notes.append((series, more))
+        if len(self._notes) >= _MOST_NOTES:
+            self._add_up()
 
     def observe(self, series: Series, seconds: float) -> None:
         """Add an observation to a histogram, which `BUCKETS` has.
@@ -58,16 +63,11 @@ class Measures:
             series: Without `le`.
             seconds: What was observed; less than 0 is 0, as of two clocks that differ.
         """
-        seconds = max(0.0, seconds)
-        bounds = BUCKETS[series.measure]
-        bucket = bisect_left(bounds, seconds)
-        self._own()
-        with self._lock:
-            histogram = self._histograms.get(series)
-            if histogram is None:
-                histogram = self._histograms[series] = [0] * (len(bounds) + 2)
-            histogram[bucket] += 1
-            histogram[-1] += round(seconds * _MICROSECONDS)
+        if self._pid != os.getpid():
+            self._reset()
+        self._notes.append((series, seconds))
+        if len(self._notes) >= _MOST_NOTES:
+            self._add_up()
 
     def steps_of(self, job: str) -> Callable[[str, str], None]:
         """Return what counts the steps of a job, by their kind and what became of them."""
@@ -84,7 +84,9 @@ class Measures:
 
     def take(self) -> Batch | None:
         """Return what is to be added to the ledger; None for nothing."""
-        self._own()
+        if self._pid != os.getpid():
+            self._reset()
+        self._add_up()
         with self._lock:
             if self._batch is None and (self._counts or self._histograms):
                 counts = dict(self._counts)
@@ -112,19 +114,34 @@ class Measures:
 
         return listen
 
-    def _own(self) -> None:
-        # What a parent counted is the parent's to write.
-        if self._pid != os.getpid():
-            self._reset()
-
     def _reset(self) -> None:
+        # What a parent counted is the parent's to write.
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        # Appending and taking from the left are atomic.
+        self._notes = deque[tuple[Series, float]]()
         self._counts = Counter[Series]()
         # By the buckets of each, and then the sum, in microseconds.
         self._histograms = dict[Series, list[int]]()
         self._batch = None
         self._last = ""
+
+    def _add_up(self) -> None:
+        with self._lock:
+            for _ in range(len(self._notes)):
+                series, value = self._notes.popleft()
+                bounds = BUCKETS.get(series.measure)
+                if bounds is None:
+                    self._counts[series] += int(value)
+                else:
+                    self._add(series, bounds, max(0.0, value))
+
+    def _add(self, series: Series, bounds: Sequence[float], seconds: float) -> None:
+        histogram = self._histograms.get(series)
+        if histogram is None:
+            histogram = self._histograms[series] = [0] * (len(bounds) + 2)
+        histogram[bisect_left(bounds, seconds)] += 1
+        histogram[-1] += round(seconds * _MICROSECONDS)
 
 
 def _counts_of(series: Series, histogram: Sequence[int]) -> Mapping[Series, int]:
@@ -138,11 +155,19 @@ def _of(event: Event, measure: str, labels: str = "") -> Series:
     return Series(measure, event.name or "", event.queue or "", event.engine or "", labels)
 
 
+def _of_no_job(event: Event, measure: str) -> Series:
+    return Series(measure, "", event.queue or "", event.engine or "")
+
+
+def _of_no_engine(event: Event, measure: str, labels: str = "") -> Series:
+    return Series(measure, event.name or "", event.queue or "", "", labels)
+
+
 def _counted(measure: str) -> Callable[[Measures, Event], None]:
     """Count by engine and queue: the message may name no job of this ledger."""
 
     def add(measures: Measures, event: Event) -> None:
-        measures.count(_of(event, measure)._replace(name=""))
+        measures.count(_of_no_job(event, measure))
 
     return add
 
@@ -150,21 +175,21 @@ def _counted(measure: str) -> Callable[[Measures, Event], None]:
 def _claimed(measures: Measures, event: Event) -> None:
     waited = event.detail.get("waited_s")
     if waited is not None:
-        measures.observe(_of(event, "wait")._replace(name=""), waited)
+        measures.observe(_of_no_job(event, "wait"), waited)
 
 
 def _concluded(measures: Measures, event: Event) -> None:
     state, took = event.detail.get("state"), event.detail.get("duration_s")
     transition = event.kind.removeprefix("job.")
-    outcome = str(state) if _has_ended(state) else transition
+    has_ended = _has_ended(state)
     if took is not None:
-        measures.observe(_of(event, "run", outcome), took)
+        measures.observe(_of(event, "run", str(state) if has_ended else transition), took)
     latency = event.detail.get("latency_s")
-    if latency is not None and _has_ended(state):
-        measures.observe(_of(event, "latency")._replace(engine=""), latency)
+    if latency is not None and has_ended:
+        measures.observe(_of_no_engine(event, "latency"), latency)
     cause = _CAUSES.get(transition)
     if cause is not None:
-        measures.count(_of(event, "retries", cause)._replace(engine=""))
+        measures.count(_of_no_engine(event, "retries", cause))
 
 
 def _has_ended(state: Any) -> bool:
@@ -182,12 +207,12 @@ def _handed_over(measures: Measures, event: Event) -> None:
 def _recovered(measures: Measures, event: Event) -> None:
     engine = str(event.detail.get("from") or "")
     measures.count(Series("leases_lost", queue=event.queue or "", engine=engine))
-    measures.count(_of(event, "retries", "crash")._replace(engine=""))
+    measures.count(_of_no_engine(event, "retries", "crash"))
     _handed_over(measures, event)
 
 
 def _exhausted(measures: Measures, event: Event) -> None:
-    measures.count(_of(event, "leases_lost")._replace(name=""))
+    measures.count(_of_no_job(event, "leases_lost"))
 
 
 def _skipped(measures: Measures, event: Event) -> None:
