@@ -93,7 +93,8 @@ def application(site: Site, endpoints: Sequence[Endpoint]) -> Starlette:
         middleware=[Middleware(SecurityHeaders)],
         exception_handlers={HTTPException: not_found},
     )
-    site.router = app.router
+    # A router looks for a name by asking one route after the other.
+    site.routes = {each.name: each for each in routes}
     return app
 
 

@@ -16,7 +16,7 @@ from jinja2 import Environment as Templates
 from jinja2 import PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Router
+from starlette.routing import Route
 
 from failsoft.console.access.gate import Gate
 from failsoft.console.bulk_thread import BulkThread
@@ -52,10 +52,10 @@ class Site:
         policy: What is shown of payloads.
         answers: What panels showed last.
         bulks: What carries bulks on.
-        router: The routes; set once they are made.
+        routes: By name; set once they are made.
     """
 
-    router: Router
+    routes: Mapping[str, Route]
 
     def __init__(self, environment: Environment, gate: Gate, policy: PayloadPolicy) -> None:
         self.environment = environment
@@ -109,7 +109,7 @@ class Site:
         """Return the path of a route."""
         # Names are of strangers, and none of theirs ends a path or begins a query.
         quoted = {key: quote(value, safe="", errors="replace") for key, value in parameters.items()}
-        return prefix + str(self.router.url_path_for(name, **quoted))
+        return prefix + str(self.routes[name].url_path_for(name, **quoted))
 
     def static_name(self, name: str) -> str:
         """Return the name that one of the console's own files is served under."""
