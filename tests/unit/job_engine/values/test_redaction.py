@@ -58,6 +58,9 @@ def test_a_secret_in_any_place_of_a_url_is_masked(scheme: str, position: str) ->
         "sslpassword=CANARY sslkey=CANARY passfile=CANARY",
         'password="CANARY"',
         "AUTH_TOKEN=CANARY",
+        "s3_secret_key_2=CANARY",
+        "password='it is cut off CANARY",
+        "conninfo='host=h password=CANARY'",
     ],
 )
 def test_a_secret_in_a_connection_string_is_masked(text: str) -> None:
@@ -93,3 +96,18 @@ def test_a_scheme_is_distinguished_from_a_password() -> None:
     assert scheme_of("mysql://x") == "mysql://"
     assert scheme_of("user=x password=CANARY") == ""
     assert scheme_of("CANARY@://") == ""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *("x", "password", "password ", "a://", "a://a:", "a:@", "?", "?a", "a=", "=", " ", "'"),
+        *("password='", 'password="\\', ";", ";a", "a://@", "://", "token=a;", "x="),
+    ],
+)
+def test_a_long_text_of_any_shape_is_masked(shape: str) -> None:
+    text = (shape * 400_000)[:400_000]
+
+    assert CANARY not in redacted(f"{text} redis://:{CANARY}@host {text}")
+    assert CANARY not in redacted(f"a=://{text} password={CANARY}")

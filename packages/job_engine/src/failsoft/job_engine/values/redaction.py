@@ -3,6 +3,8 @@
 What a user wrote into a URL comes back in what drivers, clients and validators raise. A URL is
 masked by what is known to be harmless, not by what is known to be secret: of its query only the
 parameters in `HARMLESS` keep their values.
+
+What is masked may be of strangers, and as long as they like: the time grows with its length alone.
 """
 
 import re
@@ -28,17 +30,20 @@ HARMLESS = frozenset(
 
 # Passwords may hold anything that is not escaped as it should be: whatever stands before the last
 # "@" of a word is one. Several URLs may be separated by ";".
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>`]*")
+# Of a longer scheme only the end is looked at, or a long word would be read from each letter on.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[^\s\"'<>`]*")
+#: A user with a password, in what ends with the last "@".
 _USER = re.compile(r"(://[^:@/?#]*):.*@", re.DOTALL)
 #: A URL that has no "@" after a password that is not escaped, as "redis://:pass#word".
 _UNENDED = re.compile(r"(://[^:@/?#\[\]]*):(?!\d+(?:[/?#,;]|$))[^@]+$", re.DOTALL)
 _QUERY = re.compile(r"([?&;#])([^=&;#?]*)=([^&;#]*)")
-_NAMED = re.compile(
-    r"""(?ix)
-    \b( [a-z_]*(?:password|passwd|passphrase|passfile|pwd|secret|token|sslkey|credential)[a-z_]* )
-    (\s*=\s*)
-    (?: '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" | [^\s&;,'")}\]]+ )
-    """
+_ASSIGNED = re.compile(r"\b(\w++)\s*+=\s*+")
+_SECRET = re.compile(
+    r"password|passwd|passphrase|passfile|pwd|secret|token|sslkey|credential", re.IGNORECASE
+)
+#: One whose quote is not closed is the rest of the text.
+_VALUE = re.compile(
+    r"""'(?:[^'\\]|\\.)*+'? | "(?:[^"\\]|\\.)*+"? | [^\s&;,'")}\]]++""", re.VERBOSE | re.DOTALL
 )
 
 
@@ -46,7 +51,7 @@ def redacted(text: str) -> str:
     """Return a text without the passwords of its URLs and connection strings."""
     if "=" not in text and "://" not in text:
         return text
-    return _NAMED.sub(_named, _URL.sub(lambda found: redacted_url(found.group()), text))
+    return _without_named(_URL.sub(lambda found: redacted_url(found.group()), text))
 
 
 def redacted_url(url: str) -> str:
@@ -66,12 +71,13 @@ def scheme_of(text: str) -> str:
 
 def _redacted_one(url: str) -> str:
     if "://" not in url:
-        return _NAMED.sub(_named, url)
+        return _without_named(url)
     place, mark, query = _split(url)
-    hidden = _USER.sub(rf"\1:{MASK}@", place)
+    end = place.rfind("@") + 1
+    hidden = _USER.sub(rf"\1:{MASK}@", place[:end]) + place[end:]
     if hidden == place:
         hidden = _UNENDED.sub(rf"\1:{MASK}", place)
-    return _NAMED.sub(_named, hidden) + _QUERY.sub(_parameter, mark + query)
+    return _without_named(hidden) + _QUERY.sub(_parameter, mark + query)
 
 
 def _split(url: str) -> tuple[str, str, str]:
@@ -91,5 +97,14 @@ def _parameter(found: "re.Match[str]") -> str:
     return f"{mark}{name}={shown if value else ''}"
 
 
-def _named(found: "re.Match[str]") -> str:
-    return f"{found.group(1)}{found.group(2)}{MASK}"
+def _without_named(text: str) -> str:
+    """Mask what is assigned to a secret; what is assigned to another name is looked into."""
+    parts, end = list[str](), 0
+    for found in _ASSIGNED.finditer(text):
+        if found.start() < end or not _SECRET.search(found.group(1)):
+            continue
+        value = _VALUE.match(text, found.end())
+        if value is not None:
+            parts += (text[end : found.end()], MASK)
+            end = value.end()
+    return "".join((*parts, text[end:]))
