@@ -4,6 +4,8 @@ TOOLS  := .tools
 UV     := $(TOOLS)/bin/uv
 RUN    := $(UV) run --no-sync
 ARGS   ?=
+# Tests and demo start hundreds of processes, each of which would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for servers more than they compute: this many keep two cores busy.
 WORKERS ?= 6
 # Of make chaos; without a seed it takes a new one, and prints it.
