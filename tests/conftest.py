@@ -26,7 +26,7 @@ from failsoft.ledger.schema.tables import info, signing_keys
 from failsoft.ledger.upgrade.run import upgrade
 from tests import environment
 from tests.deployments.shared import EngineDeployment
-from tests.order import place
+from tests.order import divided
 from tests.servers.fork_server import COMMAND_LINE, WORKER, ForkServer
 from tests.servers.postgresql.pgbouncer import PgBouncer
 from tests.servers.postgresql.postgres import Postgres
@@ -153,13 +153,12 @@ def tables_on_postgres(postgres: Postgres) -> str:
     return name
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest first, and let each play be played once, where chance has it by its name.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Let each play be played once, where chance has it by its name; divide what is selected.
 
     On every ledger, and with every broker of an engine, with `-m long`.
     """
-    items.sort(key=place)
     plays: dict[str, dict[pytest.Function, str]] = defaultdict(dict)
     for item in items:
         if isinstance(item, pytest.Function) and (found := _play_of(item)):
@@ -171,6 +170,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item, way in ways.items():
             if way != played:
                 item.add_marker(pytest.mark.long)
+    yield
+    items[:] = divided(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def _play_of(item: pytest.Function) -> tuple[str, str] | None:
