@@ -126,4 +126,4 @@ class Workers:
 
 
 def _command(engine: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "failsoft.worker.process", engine, DEFAULT.name)
+    return (sys.executable, "-m", "failsoft.worker", engine, DEFAULT.name)

@@ -162,7 +162,7 @@ def handed_over(servers: Servers, jobs: int) -> Row:
         for engine in ("rq", "dramatiq"):
             pretend(app, engine)
         record(app, jobs)
-        words = ("-m", "failsoft.worker.process", "maintenance")
+        words = ("-m", "failsoft.worker", "maintenance")
         rescuer = Process(sys.executable, *words, log=servers.folder / "maintenance.log", cwd=ROOT)
         with closing(OtherDispatches(app)) as others:
             time.sleep(BEFORE)

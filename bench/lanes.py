@@ -153,7 +153,7 @@ def succeeded(app: App) -> int:
 
 def worker(app: App, engine: str, folder: Path) -> Process:
     """Start a worker process of an engine, and wait until it takes jobs."""
-    words = ("-m", "failsoft.worker.process", engine, QUEUE.name)
+    words = ("-m", "failsoft.worker", engine, QUEUE.name)
     process = Process(sys.executable, *words, log=folder / f"{engine}.log", cwd=ROOT)
     wait_until(
         lambda: process.pid in {each.pid for each in app.ledger.live_workers()},

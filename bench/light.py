@@ -134,7 +134,7 @@ def worker_of(
     seconds: float,
 ) -> Iterator[dict[str, Any]]:
     """Measure a worker process of an engine that has nothing to do."""
-    words = ("-m", "failsoft.worker.process", engine, "default")
+    words = ("-m", "failsoft.worker", engine, "default")
     worker = started(stack, folder, environment, engine, *words)
     wait_until(lambda: is_up(folder / f"{engine}.log"), PATIENCE, "it is up")
     idle_wait(worker)

@@ -177,7 +177,7 @@ class RqLane:
         return (float(starts.read_text().splitlines()[-1]) - before) * 1000
 
     def _worker(self, number: int) -> Process:
-        words = ("-m", "failsoft.worker.process", "rq", "default")
+        words = ("-m", "failsoft.worker", "rq", "default")
         log = self._folder / f"failsoft-{number}.log"
         return Process(sys.executable, *words, log=log, cwd=ROOT)
 

@@ -68,7 +68,7 @@ class SharedDeployment:
     def start_worker(self, engine: str) -> None:
         """Have a worker of an engine take jobs, from the first test that needs one."""
         if engine not in self.workers:
-            words = ("-m", "failsoft.worker.process", engine, QUEUE.name)
+            words = ("-m", "failsoft.worker", engine, QUEUE.name)
             self.workers[engine] = self.processes.python(*words, env=self.env)
             wait_until(lambda: self.check() or self._live(engine), PATIENCE, "a live worker")
 

@@ -85,7 +85,7 @@ def work() -> None:
     become(
         Path(sys.executable).name,
         "-m",
-        "failsoft.worker.process",
+        "failsoft.worker",
         os.environ["BENCH_ENGINE"],
         QUEUE,
     )

@@ -73,7 +73,7 @@ class Site:
 
     def start_anew(self, *words: str) -> Process:
         """Start it in a Python of its own, which finds modules where the environment says."""
-        return self._processes.python("-m", "failsoft.worker.process", *words, env=self.env)
+        return self._processes.python("-m", "failsoft.worker", *words, env=self.env)
 
     def jobs(self, name: str = "ship_order") -> Sequence[JobRecord]:
         return self.ledger.list_jobs(limit=10_000, name=name)

@@ -37,7 +37,7 @@ class ProcessDeployment:
         """Have a worker, and wait until it takes jobs."""
         post = engine, queue.name
         if post not in self.workers or not self.workers[post].is_running:
-            words = ("-m", "failsoft.worker.process", *post)
+            words = ("-m", "failsoft.worker", *post)
             started = self.processes.python(*words, env=self.env)
             self.workers[post] = started
             wait_until(lambda: self._is_live(started), PATIENCE, "a live worker")

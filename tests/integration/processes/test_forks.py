@@ -65,7 +65,7 @@ def test_the_end_of_a_fork_is_not_the_attempts(
 def copies_of(pid: int) -> list[psutil.Process]:
     """Return the children of a worker that are copies of it, and not the server of its children."""
     process = psutil.Process(pid)
-    return [each for each in process.children() if "failsoft.worker.process" in each.cmdline()]
+    return [each for each in process.children() if "failsoft.worker" in each.cmdline()]
 
 
 @pytest.mark.parametrize("queue", [THREADS, CHILDREN], ids=["threads", "children"])

@@ -100,7 +100,7 @@ def children(worker: Process) -> list[psutil.Process]:
     return [
         each
         for each in psutil.Process(worker.pid).children()
-        if "failsoft.worker.process" in each.cmdline()
+        if "failsoft.worker" in each.cmdline()
     ]
 
 

@@ -63,7 +63,7 @@ def test_a_sigkill_of_the_supervisor_leaves_no_process_behind(live_cli: CommandL
 def test_a_sigkill_of_a_worker_takes_its_children_with_it(
     live_cli: CommandLine, processes: Processes
 ) -> None:
-    module = "failsoft.worker.process"
+    module = "failsoft.worker"
     worker = processes.python("-m", module, "rq", "children", env=live_cli.env)
     live_cli.wait_for_workers(1)
     dispatch_to_gate(live_cli, "gate-in-child")

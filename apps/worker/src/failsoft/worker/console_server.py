@@ -1,6 +1,5 @@
 """Serving the web console alone, by uvicorn."""
 
-import gc
 import ipaddress
 import socket
 from collections.abc import AsyncIterator
@@ -9,6 +8,7 @@ from typing import Any
 
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.worker.configuration.settings import Settings
+from failsoft.worker.processes.garbage import keep_what_is_loaded
 
 #: How long open requests may take once the console is to stop, in seconds.
 DRAIN_SECONDS = 5
@@ -64,10 +64,9 @@ def serve(app: Any, listener: socket.socket) -> None:
     """Serve an application until a signal; what is open then may last `DRAIN_SECONDS`."""
     import uvicorn  # noqa: PLC0415 - an extra of the distribution
 
-    # What is imported by now stays. To go through it for garbage takes as long as two turns of a
-    # bulk, and would do so within one, whose transaction the other writers wait for.
-    gc.collect()
-    gc.freeze()
+    # To go through that takes as long as two turns of a bulk, and would do so within one, whose
+    # transaction the other writers wait for.
+    keep_what_is_loaded()
     config = uvicorn.Config(
         app,
         log_level="warning",

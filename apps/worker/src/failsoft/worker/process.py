@@ -43,6 +43,7 @@ from failsoft.worker.logs.streams import open_standard_streams
 from failsoft.worker.logs.visible import described
 from failsoft.worker.processes.beats import Beats
 from failsoft.worker.processes.forks import guard_forks
+from failsoft.worker.processes.garbage import keep_what_is_loaded
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
 from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
 from failsoft.worker.processes.memory import resident_kib
@@ -359,6 +360,7 @@ def main(
         process = _prepare(settings, (engine, queue), boot_id or secrets.token_hex(8), reports)
         _stop_on_signals(process)
         guard_forks()
+        keep_what_is_loaded()
         process.run()
     except FailsoftError as error:
         with suppress(OSError):
@@ -418,7 +420,3 @@ def _stop_on_signals(process: WorkerProcess | MaintenanceProcess | BridgeProcess
 
 def _in_thread(stop: Callable[[], None]) -> None:
     threading.Thread(target=stop, name="failsoft-stop", daemon=True).start()
-
-
-if __name__ == "__main__":
-    main()

@@ -25,6 +25,7 @@ from failsoft.worker.configuration.settings import Settings, adopt
 from failsoft.worker.exit_codes import FAILURE, OK
 from failsoft.worker.logs.output import bound_to, configure_logs, flush_logs, log_event
 from failsoft.worker.processes.forks import guard_forks
+from failsoft.worker.processes.garbage import keep_what_is_loaded
 from failsoft.worker.processes.parent_death import die_with_parent
 from failsoft.worker.tracing import flush_traces, trace_if_wanted
 from failsoft.worker.wiring import ALONE, open_database
@@ -75,16 +76,11 @@ def _run(mine: Claim, report: ChildReport, settings: Settings) -> None:
     die_with_parent()
     os.setpgid(0, 0)
     lease = _ReportedLease(report)
-
-    def release(signum: int, frame: FrameType | None) -> None:
-        lease.revoke(Released, immediately=False)
+    _release_on_sigterm(lease)
 
     def unrecorded(claim: Claim, conclusion: Conclusion) -> None:
         report.unrecorded(conclusion.reason or "not recorded")
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, release)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     adopt(settings)
     configure_logs(settings, engines=())
     ledger = SqlLedger(open_database(settings, ALONE))
@@ -93,6 +89,7 @@ def _run(mine: Claim, report: ChildReport, settings: Settings) -> None:
     parts = (ledger, load_catalogue(settings), SystemClock(), measures.listening(log_event))
     executor = Executor(*parts, unrecorded=unrecorded, measures=measures)
     guard_forks()
+    keep_what_is_loaded()
     with bound_to(mine):
         executor.run(mine, lease)
     report.over()
@@ -100,3 +97,12 @@ def _run(mine: Claim, report: ChildReport, settings: Settings) -> None:
     if measured is not None:
         with suppress(LedgerError):
             ledger.add_measures(measured)
+
+
+def _release_on_sigterm(lease: Lease) -> None:
+    def release(signum: int, frame: FrameType | None) -> None:
+        lease.revoke(Released, immediately=False)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, release)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

@@ -10,8 +10,10 @@ import signal
 
 from failsoft.job_engine.definitions.callables import allow_callables
 from failsoft.worker.configuration.settings import load_settings
+from failsoft.worker.processes.garbage import collect_seldom
 from failsoft.worker.processes.parent_death import die_with_parent
 
+collect_seldom()
 die_with_parent()
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 allow_callables(load_settings().callables)

@@ -16,6 +16,7 @@ from failsoft.job_engine.values.redaction import redacted
 from failsoft.worker.exit_codes import FAILURE, exit_code
 from failsoft.worker.logs.streams import open_standard_streams
 from failsoft.worker.logs.visible import described, visible_block
+from failsoft.worker.processes.garbage import collect_seldom
 
 #: The commands, with their help texts.
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -105,6 +106,12 @@ class _Group(click.Group):
             with suppress(OSError):
                 click.echo(f"the output cannot be written: {error.strerror}", err=True)
             ctx.exit(FAILURE)
+
+
+def run() -> None:
+    """Be the command, as the script `failsoft` is."""
+    collect_seldom()
+    main()
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -28,7 +28,7 @@ from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE, label_of
 logger: logging.Logger = logging.getLogger("failsoft.supervisor")
 
 #: The command of a worker process; its post, `--parent`, `--beats` and `--boot-id` follow.
-WORKER = (sys.executable, "-m", "failsoft.worker.process")
+WORKER = (sys.executable, "-m", "failsoft.worker")
 #: The pauses before a worker is restarted, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 #: After a run of this length, in seconds, the pause is the first one again.
