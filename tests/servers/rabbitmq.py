@@ -239,7 +239,8 @@ class Application:
         self.is_running = False
 
     def start(self) -> None:
-        self._node.evaluate("rabbit:start().")
+        # One that comes before the node's own start has quite ended is taken for that, and is none.
+        wait_until(self._is_started, PATIENCE, "RabbitMQ is started")
         self.is_running = True
 
     def freeze(self) -> None:
@@ -247,6 +248,9 @@ class Application:
 
     def thaw(self) -> None:
         self._node.thaw()
+
+    def _is_started(self) -> bool:
+        return self._node.evaluate("rabbit:start(), rabbit:is_running().") == "true"
 
 
 def serves(address: str, port: int) -> bool:
