@@ -7,7 +7,7 @@ ARGS   ?=
 # Tests and demo start hundreds of processes, each of which would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for servers more than they compute: this many keep two cores busy.
-WORKERS ?= 6
+WORKERS ?= 7
 # Of make chaos; without a seed it takes a new one, and prints it.
 MINUTES ?= 10
 SEED    ?=

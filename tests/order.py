@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
-#: About how many seconds the files take that take long, in six workers on two cores. The figures
+#: About how many seconds the files take that take long, on two cores. The figures
 #: decide how evenly a run is divided, and nothing else.
 SECONDS: Mapping[str, int] = MappingProxyType(
     {

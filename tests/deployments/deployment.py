@@ -92,7 +92,7 @@ class Deployment:
         env = {ENGINE: engine, **settings}
         if "PYTHONPATH" in settings:
             # What it finds there must be loaded first.
-            return Worker(self.processes.python("-m", MODULE, engine, queue, env=env))
+            return Worker(self.processes.python("-m", "failsoft.worker", engine, queue, env=env))
         return Worker(self.processes.fork(MODULE, engine, queue, env=env))
 
     def command(self, engine: str, queue: str) -> Worker:

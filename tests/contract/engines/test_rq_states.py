@@ -64,9 +64,12 @@ class Gate:
         self.reached, self.opens, self.fails = threading.Event(), threading.Event(), False
         #: Whether the worker has obeyed a stop command.
         self.stopped: Callable[[], bool] = lambda: False
+        #: Called as it begins.
+        self.begins: Callable[[], None] = lambda: None
 
     def __call__(self, wire: object, claimed: Callable[[], object] = lambda: None) -> None:
         claimed()
+        self.begins()
         self.reached.set()
         assert self.opens.wait(PATIENCE)
         if self.fails:
@@ -102,8 +105,8 @@ def stock(client: Redis) -> Iterator[str]:
     thread = threading.Thread(target=worker.work, daemon=True)
     thread.start()
     yield worker.name
-    # It looks for the request after a job.
-    worker._stop_requested = True
+    # It looks for the request after a job and before one: within the last it misses none.
+    GATES[-1].begins = lambda: setattr(worker, "_stop_requested", True)
     run_the_last(client, f"{__name__}.perform")
     thread.join(PATIENCE)
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
+from typing import Any
 
 import click
 
@@ -80,6 +81,12 @@ def load_command(name: str) -> click.Command:
 class _Group(click.Group):
     """A group whose commands end with a message and the exit status of their error."""
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        if not args and "args" not in extra:
+            # As the script calls it; a framework's command and tests give it its arguments.
+            collect_seldom()
+        return super().main(*args, **extra)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -106,12 +113,6 @@ class _Group(click.Group):
             with suppress(OSError):
                 click.echo(f"the output cannot be written: {error.strerror}", err=True)
             ctx.exit(FAILURE)
-
-
-def run() -> None:
-    """Be the command, as the script `failsoft` is."""
-    collect_seldom()
-    main()
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
