@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 import pytest
 
-#: About how many seconds the files take that take long, on two cores. The figures
-#: decide how evenly a run is divided, and nothing else.
+#: About how many seconds the files take that take long, on two cores. The figures decide how
+#: evenly a run is divided, and nothing else.
 SECONDS: Mapping[str, int] = MappingProxyType(
     {
         "tests/contract/engines/test_engines.py": 270,

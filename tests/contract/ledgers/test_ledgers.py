@@ -3,14 +3,11 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import ClassVar
-from zlib import crc32
 
 import pytest
 from sqlalchemy import Connection, text
 
 from failsoft.job_engine.errors import UniqueKeyHeldError
-from failsoft.job_engine.invariants import Violation
 from failsoft.job_engine.ports.ledger import Ledger
 from failsoft.job_engine.records.manual_retry import ManualRetry
 from failsoft.ledger import Database, SqlLedger
@@ -54,19 +51,13 @@ class TestMemoryLedger(LedgerSuite):
 class SqlLedgerSuite(LedgerSuite):
     """One database for all tests, emptied for each: to upgrade one takes longer than a test."""
 
-    #: What one in so many leaves behind is verified, by their names.
-    verified: ClassVar[int] = 1
-
     @pytest.fixture
-    def ledger(
-        self, database: Database, clock: DatabaseClock, request: pytest.FixtureRequest
-    ) -> Iterator[Ledger]:
+    def ledger(self, database: Database, clock: DatabaseClock) -> Iterator[Ledger]:
         clock.reset()
         database.write(_empty)
         yield SqlLedger(database, actor="tests")
 
-        if crc32(request.node.name.encode()) % self.verified == 0:
-            assert _violations(database) == []
+        assert [found for checked in verify(database) for found in checked.violations] == []
 
     @pytest.fixture
     def pass_time(self, clock: DatabaseClock) -> PassTime:
@@ -91,9 +82,6 @@ class TestSqliteLedger(SqlLedgerSuite):
 
 
 class TestPostgresLedger(SqlLedgerSuite):
-    # It takes as long as two promises, and the rows are those that SQLite has.
-    verified = 4
-
     @pytest.fixture
     def database(self, postgres_database: Bench) -> Database:
         return postgres_database[0]
@@ -210,10 +198,6 @@ def _waits(database: Database) -> bool:
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     return bool(database.read(lambda connection: connection.execute(statement).scalar_one()))
-
-
-def _violations(database: Database) -> list[Violation]:
-    return [found for checked in verify(database) for found in checked.violations]
 
 
 def _empty(connection: Connection) -> None:

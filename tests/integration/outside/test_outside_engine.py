@@ -109,7 +109,6 @@ def test_its_promises_need_the_distribution_for_tests(installation: Installation
     assert "pip install 'failsoft[testing]'" in ran.stderr
 
 
-@pytest.mark.long
 def test_it_is_prepared_examined_and_served(
     installation: Installation, processes: Processes
 ) -> None:

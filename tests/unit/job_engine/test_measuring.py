@@ -60,6 +60,15 @@ def test_an_observation_is_in_one_bucket_and_in_the_sum(
     assert le in BOUNDS["dispatch"]
 
 
+def test_only_what_has_buckets_is_observed() -> None:
+    measures = Measures()
+
+    with pytest.raises(KeyError):
+        measures.observe(DISPATCHED, 0.1)
+
+    assert measures.take() is None
+
+
 def test_a_batch_remains_until_it_was_written() -> None:
     measures = Measures()
     measures.count(DISPATCHED)
@@ -121,6 +130,6 @@ def test_a_fork_writes_nothing_that_its_parent_counted() -> None:
     child.join()
     os.close(sending)
 
-    with os.fdopen(receiving) as told:
-        assert told.read() == "2"
+    with os.fdopen(receiving) as counted:
+        assert counted.read() == "2"
     assert taken(measures) == {DISPATCHED: 5}

@@ -93,7 +93,7 @@ def application(site: Site, endpoints: Sequence[Endpoint]) -> Starlette:
         middleware=[Middleware(SecurityHeaders)],
         exception_handlers={HTTPException: not_found},
     )
-    # A router looks for a name by asking one route after the other.
+    # By its router a name is found after one exception for each route before it.
     site.routes = {each.name: each for each in routes}
     return app
 

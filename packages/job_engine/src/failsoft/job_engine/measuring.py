@@ -31,7 +31,7 @@ BOUNDS: Mapping[str, Sequence[str]] = MappingProxyType(
     {name: (*(f"{bound:g}" for bound in bounds), "+Inf") for name, bounds in BUCKETS.items()}
 )
 _MICROSECONDS = 1_000_000
-#: So many notes are kept one by one; then they are added up, since nobody may ever take them.
+#: So many notes are kept one by one; then they are added up, since a process may never take them.
 _MOST_NOTES = 4096
 
 
@@ -50,11 +50,7 @@ class Measures:
 
     def count(self, series: Series, more: int = 1) -> None:
         """Add to a counter."""
-        if self._pid != os.getpid():
-            self._reset()
-        self._notes.append((series, more))
-        if len(self._notes) >= _MOST_NOTES:
-            self._add_up()
+        self._note(series, None, more)
 
     def observe(self, series: Series, seconds: float) -> None:
         """Add an observation to a histogram, which `BUCKETS` has.
@@ -63,11 +59,7 @@ class Measures:
             series: Without `le`.
             seconds: What was observed; less than 0 is 0, as of two clocks that differ.
         """
-        if self._pid != os.getpid():
-            self._reset()
-        self._notes.append((series, seconds))
-        if len(self._notes) >= _MOST_NOTES:
-            self._add_up()
+        self._note(series, BUCKETS[series.measure], seconds)
 
     def steps_of(self, job: str) -> Callable[[str, str], None]:
         """Return what counts the steps of a job, by their kind and what became of them."""
@@ -114,12 +106,19 @@ class Measures:
 
         return listen
 
+    def _note(self, series: Series, bounds: Sequence[float] | None, value: float) -> None:
+        if self._pid != os.getpid():
+            self._reset()
+        self._notes.append((series, bounds, value))
+        if len(self._notes) >= _MOST_NOTES:
+            self._add_up()
+
     def _reset(self) -> None:
         # What a parent counted is the parent's to write.
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        # Appending and taking from the left are atomic.
-        self._notes = deque[tuple[Series, float]]()
+        # By the bounds of its buckets, None for a counter. Appending and taking are atomic.
+        self._notes = deque[tuple[Series, Sequence[float] | None, float]]()
         self._counts = Counter[Series]()
         # By the buckets of each, and then the sum, in microseconds.
         self._histograms = dict[Series, list[int]]()
@@ -129,8 +128,7 @@ class Measures:
     def _add_up(self) -> None:
         with self._lock:
             for _ in range(len(self._notes)):
-                series, value = self._notes.popleft()
-                bounds = BUCKETS.get(series.measure)
+                series, bounds, value = self._notes.popleft()
                 if bounds is None:
                     self._counts[series] += int(value)
                 else:

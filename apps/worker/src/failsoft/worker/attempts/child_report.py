@@ -11,7 +11,7 @@ _UNRECORDED = b"unrecorded:"
 
 
 class ChildReport:
-    """The child's end of the pipe. What cannot be sent is dropped: nobody is left to read it."""
+    """The child's end of the pipe. What cannot be sent is dropped: its reader has ended."""
 
     def __init__(self, pipe: "Connection[Any, Any]") -> None:
         self._pipe = pipe
