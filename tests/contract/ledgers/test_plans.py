@@ -1,8 +1,10 @@
-"""On a PostgreSQL without statistics, what reads many jobs goes through its indexes."""
+"""On a PostgreSQL without statistics, each statement reads by the index that it is meant for."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import Any
@@ -12,15 +14,29 @@ from sqlalchemy import Connection, event
 
 from bench.full_ledger import add_due, fill, vacuum
 from failsoft.job_engine.policies.retention import Retention
+from failsoft.job_engine.records.job import Progress
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import Database, SqlLedger
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upkeep.pruning import SqlPruner
+from failsoft.testing.ledger_suite.fixtures import (
+    FAILURE,
+    SECOND,
+    SUCCESS,
+    claimed,
+    offered,
+    reoffered,
+    step,
+    ticket,
+)
 from tests.servers.postgresql.postgres import Postgres
+from tests.servers.processes import PATIENCE, wait_until
 
 ROWS = 50_000
 OLD = Retention(age=timedelta(days=39))
 SUCCEEDED, FAILED = {"states": [JobState.SUCCEEDED]}, {"states": [JobState.FAILED]}
+
+NO_STATISTICS = "ALTER TABLE failsoft_jobs SET (autovacuum_enabled = off)"
 
 Call = Callable[[SqlLedger], object]
 #: Of each call the indexes of `failsoft_jobs` that it needs, whatever it has besides.
@@ -71,9 +87,7 @@ def full(postgres: Postgres) -> Iterator[Database]:
     url = postgres.create_database("plans")
     with closing(Database(url, limit=timedelta(minutes=5))) as database:
         upgrade(database)
-        database.write(
-            lambda c: c.exec_driver_sql("ALTER TABLE failsoft_jobs SET (autovacuum_enabled = off)")
-        )
+        database.write(lambda connection: connection.exec_driver_sql(NO_STATISTICS))
         now = int(time() * 1_000_000)
         for _ in fill(database, ROWS, now):
             pass
@@ -103,6 +117,48 @@ def test_what_a_tally_counts_is_read_from_indexes_alone(full: Database) -> None:
     of_jobs = {node["Node Type"] for node in nodes if node.get("Relation Name") == "failsoft_jobs"}
 
     assert of_jobs == {"Index Only Scan"}
+
+
+def test_what_names_a_job_finds_it_by_its_id_however_many_wait_beside_it(
+    postgres: Postgres, postgres_url: str
+) -> None:
+    with closing(Database(postgres_url)) as database, ThreadPoolExecutor(8) as threads:
+        upgrade(database)
+        database.write(lambda connection: connection.exec_driver_sql(NO_STATISTICS))
+        ledger = SqlLedger(database)
+        jobs = [offered(ledger) for _ in range(120)]
+        claims = [claimed(ledger, job) for job in jobs[:20]]
+        claims += ledger.claim_many([ticket(job) for job in jobs[20:40]])
+        claims += threads.map(partial(claimed, ledger), jobs[40:60])
+        for claim in claims[:20]:
+            ledger.begin(claim, "fetch", 0)
+            ledger.record(claim, step())
+            ledger.note_progress(claim, Progress(1, 2, "", datetime.now(UTC)))
+            ledger.conclude(claim, FAILURE)
+        ledger.renew(claims[20:])
+        list(threads.map(lambda claim: ledger.conclude(claim, SUCCESS), claims[20:]))
+        for job in jobs[60:80]:
+            reoffered(ledger, job.id, SECOND)
+        for job in jobs[80:100]:
+            ledger.postpone(job, timedelta(hours=1))
+        for job in jobs[100:]:
+            ledger.cancel(job.id, "a person")
+
+    with closing(Database(postgres_url)) as database:
+        wait_until(lambda: database.read(_is_alone), PATIENCE, "all others have reported")
+        assert database.read(_indexes_read) == {"pk_failsoft_jobs"}
+
+
+def _is_alone(connection: Connection) -> bool:
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    return connection.exec_driver_sql(others).scalar_one() == 1
+
+
+def _indexes_read(connection: Connection) -> set[str]:
+    """Return the indexes of the jobs in which anything was found, by any session that has ended."""
+    found = "SELECT indexrelname FROM pg_stat_user_indexes WHERE idx_tup_read > 0"
+    of_jobs = found + " AND relname = 'failsoft_jobs'"
+    return set(connection.exec_driver_sql(of_jobs).scalars())
 
 
 @pytest.mark.parametrize("call", [SqlLedger.tally, SqlLedger.causes, SqlLedger.figures])

@@ -28,7 +28,7 @@ from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds
 from failsoft.ledger.roles import tx_steps, waits
 from failsoft.ledger.schema import rows
-from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.jobs import by_itself, jobs
 from failsoft.ledger.schema.tables import attempts, steps
 from failsoft.ledger.transitions import apply, fenced_writes, limits
 from failsoft.ledger.transitions import uncharge as uncharge_crash
@@ -71,7 +71,7 @@ _MY_CLAIM = select(*jobs.c).where(
     jobs.c.id == bindparam("job"),
     jobs.c.epoch == bindparam("epoch"),
     jobs.c.claim_id == bindparam("claim"),
-    jobs.c.state == JobState.RUNNING,
+    by_itself(jobs.c.state) == JobState.RUNNING,
 )
 
 _MY_END = select(attempts.c.outcome).where(

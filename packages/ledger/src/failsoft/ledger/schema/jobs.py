@@ -182,11 +182,13 @@ Index(f"ix_{PREFIX}jobs_newest", jobs.c.created_at)
 Index(f"ix_{PREFIX}jobs_of_queue", jobs.c.queue, jobs.c.name, jobs.c.created_at)
 
 
-def by_itself(column: ColumnElement[str]) -> ColumnElement[str]:
+def by_itself(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return what is equal to a column of text and is in no index.
 
     Where few jobs are in a state, the index of those is to be gone through. SQLite would take the
-    one of all jobs of a queue or a name, and read each of their rows for the state.
+    one of all jobs of a queue or a name, and read each of their rows for the state. PostgreSQL
+    takes, as long as it has no statistics, an index of a state or of a queue for as good as the
+    primary key, and reads all that is in it for each job that a statement names.
     """
     return column.concat(literal_column("''"))
 

@@ -29,7 +29,7 @@ from failsoft.job_engine.records.states import CLAIM, DEFER, JobState
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.timestamps import microseconds, now_us
 from failsoft.ledger.schema import rows
-from failsoft.ledger.schema.jobs import IS_LIMITED, jobs
+from failsoft.ledger.schema.jobs import IS_LIMITED, by_itself, jobs
 from failsoft.ledger.schema.tables import attempts, rate_starts
 from failsoft.ledger.transitions.compare_and_set import After, Cause, Change, compare_and_set
 from failsoft.ledger.transitions.consequences import wake
@@ -40,7 +40,7 @@ FORGET = 100
 _TAKEN = (JobState.OFFERED, JobState.RUNNING)
 _OFFER = select(*jobs.c).where(
     jobs.c.id == bindparam("job"),
-    jobs.c.state == JobState.OFFERED,
+    by_itself(jobs.c.state) == JobState.OFFERED,
     jobs.c.epoch == bindparam("epoch"),
     IS_LIMITED,
 )

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     Integer,
     Select,
+    String,
     Text,
     Update,
     bindparam,
@@ -30,7 +31,7 @@ from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema import packed_events
 from failsoft.ledger.schema.conditions import IS_HELD_BACK
-from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, in_state, jobs
+from failsoft.ledger.schema.jobs import IS_ALONE, IS_LIMITED, LIMIT_COLUMNS, by_itself, jobs
 from failsoft.ledger.schema.tables import attempts, dispatch_attempts, events, sent_events, steps
 from failsoft.ledger.transitions import remembered_keys
 
@@ -41,6 +42,8 @@ _BRIEF = tuple(
         *("follow_ups", "parent_id"),
     )
 )
+#: A job that is named by its id is found by it, and by no index of its state.
+_state = by_itself(jobs.c.state)
 _IS_PACKED = packed_events.IS_PACKED.label("is_packed")
 _CLAIMED = tuple(
     jobs.c[n]
@@ -228,8 +231,8 @@ def compare_and_set_with(
         bounded: Those of the spans that end no later than a moment.
     """
     conditions = [jobs.c.id == given("at_id")]
-    conditions.append(or_(*(jobs.c.state == source for source in sorted(transition.sources))))
-    conditions += [_column(name) == given(f"at_{name}") for name in sorted(guard)]
+    conditions.append(or_(*(_state == source for source in sorted(transition.sources))))
+    conditions += [_compared(name) == given(f"at_{name}") for name in sorted(guard)]
     if transition is CLAIM:
         conditions += [_MAY_BEGIN, ~IS_HELD_BACK]
     missing = transition.fence.value - guard
@@ -256,7 +259,7 @@ def reoffer_many(found: Select[Any]) -> ReturningUpdate[Any]:
     changes |= {"engine": bindparam("to_engine", type_=jobs.c.engine.type)}
     changes |= {"pickup_by": now_us() + bindparam("to_pickup_by", type_=BigInteger)}
     changes["history"] = packed_events.appended(changes["epoch"], bindparam("packed", type_=Text()))
-    offers = update(jobs).where(jobs.c.id.in_(found), in_state(JobState.OFFERED))
+    offers = update(jobs).where(jobs.c.id.in_(found), _state == JobState.OFFERED)
     return offers.values(changes).returning(*_MOVED, _IS_PACKED)
 
 
@@ -278,6 +281,11 @@ def is_brief(transition: Transition) -> bool:
 
 def _column(name: str) -> ColumnElement[Any]:
     return _GUARDED[name] if name in _GUARDED else jobs.c[name]
+
+
+def _compared(name: str) -> ColumnElement[Any]:
+    column = _column(name)
+    return by_itself(column) if isinstance(column.type, String) else column
 
 
 def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any]:
@@ -313,7 +321,7 @@ def _side_effects(transition: Transition, *, sets_engine: bool) -> dict[str, Any
 def _of_claim(given: Given = bindparam) -> tuple[ColumnElement[bool], ...]:
     return (
         jobs.c.id == given("at_id"),
-        jobs.c.state == JobState.RUNNING,
+        _state == JobState.RUNNING,
         jobs.c.epoch == given("at_epoch"),
         jobs.c.claim_id == given("at_claim_id"),
     )
@@ -335,7 +343,7 @@ REQUEST_CANCEL = (
     update(jobs)
     .where(
         jobs.c.id == bindparam("at_id"),
-        jobs.c.state == JobState.RUNNING,
+        _state == JobState.RUNNING,
         jobs.c.cancel_requested.is_(False),
     )
     .values(cancel_requested=True, events=jobs.c.events + 1)
@@ -350,9 +358,7 @@ def _postpone(state: JobState, changes: dict[str, Any]) -> Update:
     names = ("epoch", "revision", "pickups_missed")
     seen = [jobs.c[name] == bindparam(f"at_{name}") for name in names]
     return (
-        update(jobs)
-        .where(jobs.c.id == bindparam("at_id"), jobs.c.state == state, *seen)
-        .values(changes)
+        update(jobs).where(jobs.c.id == bindparam("at_id"), _state == state, *seen).values(changes)
     )
 
 

@@ -38,7 +38,7 @@ _FAR = (
 )
 _HASTEN = (
     update(jobs)
-    .where(jobs.c.id.in_(_FAR), jobs.c.state == JobState.OFFERED)
+    .where(jobs.c.id.in_(_FAR), by_itself(jobs.c.state) == JobState.OFFERED)
     .values(pickup_by=now_us())
 )
 _PICKUPS = (

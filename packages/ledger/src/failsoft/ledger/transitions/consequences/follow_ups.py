@@ -19,7 +19,7 @@ from failsoft.job_engine.records.states import CANCEL, JobState
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema import rows
-from failsoft.ledger.schema.jobs import jobs
+from failsoft.ledger.schema.jobs import by_itself, jobs
 from failsoft.ledger.schema.tables import groups
 from failsoft.ledger.transitions import insert
 from failsoft.ledger.transitions.compare_and_set import Cause, Change, compare_and_set
@@ -105,7 +105,7 @@ def _start(connection: Connection, waiting: NextJob, waited_for: str, value: str
     """Make a job due that waits for this; one that was cancelled meanwhile is left alone."""
     waits = (
         jobs.c.id == waiting.job_id,
-        jobs.c.state == JobState.SCHEDULED,
+        by_itself(jobs.c.state) == JobState.SCHEDULED,
         jobs.c.waits_for == waited_for,
     )
     payload = connection.execute(select(jobs.c.payload).where(*waits)).scalar_one_or_none()
