@@ -18,6 +18,7 @@ import psutil
 import pytest
 from hypothesis import settings
 from sqlalchemy import Connection, delete
+from xdist.workermanage import WorkerController
 
 from failsoft.ledger import Database
 from failsoft.ledger.ledger_id import LEDGER_ID
@@ -26,7 +27,7 @@ from failsoft.ledger.schema.tables import info, signing_keys
 from failsoft.ledger.upgrade.run import upgrade
 from tests import environment
 from tests.deployments.shared import EngineDeployment
-from tests.order import divided
+from tests.order import SESSION, Shares, in_order, shares
 from tests.servers.fork_server import COMMAND_LINE, WORKER, ForkServer
 from tests.servers.postgresql.pgbouncer import PgBouncer
 from tests.servers.postgresql.postgres import Postgres
@@ -154,8 +155,10 @@ def tables_on_postgres(postgres: Postgres) -> str:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Let each play be played once, where chance has it by its name; divide what is selected.
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
+    """Let each play be played once, where chance has it by its name; long files go first.
 
     On every ledger, and with every broker of an engine, with `-m long`.
     """
@@ -171,7 +174,45 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
             if way != played:
                 item.add_marker(pytest.mark.long)
     yield
-    items[:] = divided(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    if (share := _share_of(config)) is not None:
+        items[:] = in_order(items, share)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[SESSION] = session
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a worker of a run of all tests which files are its own, and which are others'."""
+    if (workers := _workers_of_all(node.config)) is not None:
+        divided = shares(workers)
+        own = divided.pop(int(node.gateway.id.removeprefix("gw")) % workers)
+        node.workerinput["share"] = own
+        node.workerinput["elsewhere"] = [file for share in divided for file in share]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Shares | None:
+    workers = _workers_of_all(config)
+    return None if workers is None else Shares(config, workers)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the files of other workers to them."""
+    elsewhere = getattr(config, "workerinput", {}).get("elsewhere", ())
+    return str(collection_path.relative_to(config.rootpath)) in elsewhere or None
+
+
+def _workers_of_all(config: pytest.Config) -> int | None:
+    """Return how many workers run all tests; None in a run of some, or without workers."""
+    is_of_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return config.getoption("numprocesses", None) if is_of_all else None
+
+
+def _share_of(config: pytest.Config) -> list[str] | None:
+    share: list[str] | None = getattr(config, "workerinput", {}).get("share")
+    return share
 
 
 def _play_of(item: pytest.Function) -> tuple[str, str] | None:
