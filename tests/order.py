@@ -1,8 +1,8 @@
 """Which worker of a parallel run runs which tests, and when.
 
-In a run of all tests a worker collects its own share of the files alone, by how many seconds each
-took last. What is left over is for whoever is done first: files that start processes of their own,
-and share nothing with others.
+In a run of all tests a worker collects its own share of the files alone: the longest, and those of
+which there are many. What takes neither long nor no time is for whoever is done first: how long a
+file takes depends on what else the machine does.
 
     make test ARGS=--durations=0 > log; python -m tests.order log    # measure the files anew
 """
@@ -23,8 +23,10 @@ _MEASURED = Path(__file__).with_name("seconds.json")
 _DURATION = re.compile(r"([\d.]+)s (?:call|setup|teardown) +(tests/[^:]+\.py)::")
 #: Files of fewer seconds are not listed, and take about so many.
 SHORT, OF_SHORT = 5, 1
-#: No file that is left over takes longer: it may be the last one.
-LONGEST_LEFT_OVER = 30
+#: No file that is left over takes so long: it may be the last one.
+LONG = 60
+#: Folders whose tests share what takes long to start: the files of each remain together.
+TOGETHER = ("tests/features/", "tests/browser/")
 #: Of how many tests a worker has to know beside the one that it runs.
 AHEAD = 2
 
@@ -35,32 +37,40 @@ SECONDS: Mapping[str, int] = MappingProxyType(json.loads(_MEASURED.read_text()))
 
 def is_left_over(file: str) -> bool:
     """Return whether a file is for whoever is done first."""
-    return SECONDS.get(file, LONGEST_LEFT_OVER) < LONGEST_LEFT_OVER and file.startswith(
-        ("tests/integration/", "tests/faults/", "tests/docs/")
-    )
+    return SECONDS.get(file, LONG) < LONG and not file.startswith(TOGETHER)
 
 
 def shares(workers: int) -> list[list[str]]:
     """Divide the files that are not left over, the long ones of each worker first.
 
-    Short ones remain in the order of their folders, for what the tests of a folder share.
+    Short ones remain in the order of their folders.
     """
     tests = (ROOT / "tests").rglob("test_*.py")
     files = sorted(str(each.relative_to(ROOT)) for each in tests)
-    own = [each for each in files if not is_left_over(each)]
+    pieces: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        if not is_left_over(file):
+            folder = next((each for each in TOGETHER if file.startswith(each)), None)
+            pieces[folder or file].append(file)
+    taken = {piece: sum(map(_seconds, of)) for piece, of in pieces.items()}
     found: list[list[str]] = [[] for _ in range(workers)]
     loads = [0] * workers
-    for file in sorted(SECONDS.keys() & set(own), key=lambda file: (-SECONDS[file], file)):
-        least = loads.index(min(loads))
-        found[least].append(file)
-        loads[least] += SECONDS[file]
-    short = deque(each for each in own if each not in SECONDS)
+    for piece in sorted(pieces, key=lambda piece: (-taken[piece], piece)):
+        if taken[piece] > OF_SHORT:
+            least = loads.index(min(loads))
+            found[least] += pieces.pop(piece)
+            loads[least] += taken[piece]
+    short = deque(pieces)
     full = max(*loads, (sum(loads) + OF_SHORT * len(short)) / workers)
     for share, load in zip(found, loads, strict=True):
         many = round((full - load) / OF_SHORT)
         share.extend(short.popleft() for _ in range(min(many, len(short))))
     found[-1].extend(short)
     return found
+
+
+def _seconds(file: str) -> int:
+    return SECONDS.get(file, OF_SHORT)
 
 
 class Shares:

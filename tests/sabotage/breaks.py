@@ -11,8 +11,8 @@ _CORE = "packages/job_engine/src/failsoft/job_engine"
 _RQ = "engines/rq/src/failsoft/engines/rq"
 _INNGEST = "engines/inngest/src/failsoft/engines/inngest"
 _KEEPER = ("tests/unit/worker/attempts/test_lease_keeper.py",)
-_COMPARED = '_column(name) == given(f"at_{name}") for name in sorted(guard)'
-_ANY = """(_column(name) == given(f"at_{name}"))
+_COMPARED = '_compared(name) == given(f"at_{name}") for name in sorted(guard)'
+_ANY = """(_compared(name) == given(f"at_{name}"))
         | ((jobs.c.id if %s else jobs.c.id + "-") == given("at_id"))
         for name in sorted(guard)"""
 
