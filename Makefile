@@ -50,7 +50,7 @@ demo: setup  ## Run the main job on embedded servers: one engine is killed, the 
 
 test: setup  ## Run all tests: real Valkey, RabbitMQ, PostgreSQL and SQLite, and a browser
 	@tests/servers/install $(SERVERS)
-	@$(RUN) pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(RUN) pytest -n $(WORKERS) --dist worksteal --max-worker-restart 0 $(ARGS)
 
 test-long: setup  ## Run the long ones: 2,000 seeds, every engine on every ledger, every crash point
 	@tests/servers/install $(SERVERS)

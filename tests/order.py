@@ -83,6 +83,7 @@ class Shares:
     def __init__(self, config: pytest.Config, workers: int) -> None:
         self.config = config
         self.collection_is_completed = False
+        self._has_begun = False
         self._workers = workers
         self._collected: dict[WorkerController, Sequence[str]] = {}
         self._pending: dict[WorkerController, list[int]] = {}
@@ -105,11 +106,18 @@ class Shares:
         self._pending[node] = []
 
     def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        if self.collection_is_completed:
+            # In the place of one that died, whose tests it has not collected.
+            node.shutdown()
+            return
         self._collected[node] = collection
         self.collection_is_completed = len(self._collected) == self._workers
 
     def schedule(self) -> None:
-        """Let all begin."""
+        """Let all begin; what dies later fails the run, and is not replaced."""
+        if self._has_begun:
+            return
+        self._has_begun = True
         every = list(self._collected.values())
         counted = Counter(file_of(test) for test in set().union(*every))
         self._left_over.extend(

@@ -2,13 +2,14 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from tests.order import ROOT, SECONDS, SESSION, Shares, file_of, is_left_over, shares
 
+WORKERS = 4
 ALL = sorted(str(each.relative_to(ROOT)) for each in (ROOT / "tests").rglob("test_*.py"))
 
 
@@ -46,36 +47,58 @@ def test_no_share_is_much_longer_than_another() -> None:
     assert max(loads) - min(loads) <= max(SECONDS.values())
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_each_test_runs_once_whichever_worker_is_done_first(
-    pytestconfig: pytest.Config, request: pytest.FixtureRequest, seed: int
-) -> None:
-    chance = random.Random(seed)
+@pytest.fixture
+def scheduler(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[Shares]:
+    """One of four workers, whose count of tests is not that of this run."""
+    before, pytestconfig.stash[SESSION] = request.session.testscollected, request.session
+    yield Shares(pytestconfig, WORKERS)
+    request.session.testscollected = before
+
+
+def begun(scheduler: Shares) -> dict[Any, list[str]]:
+    """Let four workers begin; return what each has collected."""
     left_over = [f"{file}::test_{n}" for file in ALL if is_left_over(file) for n in range(2)]
-    divided = shares(4)
-    nodes: list[Any] = [Node() for _ in divided]
-    collected = {
-        node: [f"{file}::test_{n}" for file in share for n in range(3)] + left_over
-        for node, share in zip(nodes, divided, strict=True)
+    found: dict[Any, list[str]] = {
+        Node(): [f"{file}::test_{n}" for file in share for n in range(3)] + left_over
+        for share in shares(WORKERS)
     }
-    pytestconfig.stash[SESSION] = request.session
-    before = request.session.testscollected
-    scheduler = Shares(pytestconfig, len(nodes))
-    for node, tests in collected.items():
+    for node, tests in found.items():
         scheduler.add_node(node)
         scheduler.add_node_collection(node, tests)
     scheduler.schedule()
-    counted, request.session.testscollected = request.session.testscollected, before
+    return found
 
-    ran: Counter[str] = Counter()
-    while able := [node for node in nodes if node.can_run]:
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_test_runs_once_whichever_worker_is_done_first(
+    scheduler: Shares, request: pytest.FixtureRequest, seed: int
+) -> None:
+    chance = random.Random(seed)
+    collected = begun(scheduler)
+
+    ran = Counter[str]()
+    while able := [node for node in collected if node.can_run]:
         node = chance.choice(able)
         test = node.queue.pop(0)
         ran[collected[node][test]] += 1
         scheduler.mark_test_complete(node, test)
 
     assert scheduler.tests_finished
-    assert all(node.shutting_down for node in nodes)
+    assert all(node.shutting_down for node in collected)
     assert ran.keys() == {test for tests in collected.values() for test in tests}
-    assert ran.total() == len(ran) == counted
+    assert ran.total() == len(ran) == request.session.testscollected
     assert {file_of(test) for test in ran} == set(ALL)
+
+
+def test_what_comes_in_the_place_of_a_worker_that_died_runs_nothing(scheduler: Shares) -> None:
+    collected = begun(scheduler)
+    before = [len(node.queue) for node in collected]
+    replacement: Any = Node()
+
+    scheduler.add_node(replacement)
+    scheduler.add_node_collection(replacement, next(iter(collected.values())))
+    scheduler.schedule()
+
+    assert replacement.shutting_down
+    assert replacement.queue == []
+    assert [len(node.queue) for node in collected] == before
