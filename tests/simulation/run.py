@@ -115,6 +115,7 @@ class World:
     def _all_ended(self, processes: RestartedProcesses) -> bool:
         if not processes.all_dispatched:
             return False
+        self._shared.looked_at = self._shared.clock.now()
         waiting = self._shared.kept.counts().keys() - _OVER
         if not waiting or not self._shared.clock.was_set or waiting != {JobState.SCHEDULED}:
             return not waiting

@@ -70,6 +70,7 @@ class SharedState:
         clock: The ledger's clock.
         kind: What the run is about.
         ids: What the ids of jobs are drawn from: a route chooses an engine by them.
+        looked_at: When the run last looked for jobs that have not ended, by the right time.
         late_tick: What was wrong with the schedule once the ledger's clock was right again.
     """
 
@@ -81,6 +82,7 @@ class SharedState:
     jobs: Jobs
     clock: LedgerTime
     kind: Kind = Kind.PLAIN
+    looked_at: datetime | None = None
     late_tick: str = ""
     ids: Random = field(default_factory=Random)
     ledgers: list[DistantLedger] = field(default_factory=list)
@@ -117,9 +119,13 @@ class SharedState:
             self.kept.unpause("engine", engine)
 
     def is_to_come(self, job: JobRecord) -> bool:
-        """Return whether a job is that of a tick to come, fired while the clock was ahead of it."""
+        """Return whether a job is that of a tick to come, fired while the clock was ahead of it.
+
+        What became due after the run's last look was never waited for.
+        """
         waits = job.name == self.jobs.ticking.name and job.epoch == 0 and not job.state.is_terminal
-        return waits and self.clock.was_set and bool(job.run_at and job.run_at > self.clock.now())
+        now = self.looked_at or self.clock.now()
+        return waits and self.clock.was_set and bool(job.run_at and job.run_at > now)
 
     def note_next_tick(self) -> None:
         """Look whether the schedule goes on as the right time has it."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     select,
 )
 
+from failsoft.job_engine.ports.clock import SLACK
 from failsoft.job_engine.records.job import Claim, Conclusion, StepKind, StepRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.records.waits import SentEvent, Wait, key_taken, waker
@@ -37,6 +38,7 @@ FORGET_AFTER = timedelta(days=1)
 _STEP = select(
     *steps.c,
     (steps.c.recorded_at + bindparam("span", type_=BigInteger) <= now_us()).label("is_late"),
+    (steps.c.recorded_at > now_us() + microseconds(SLACK)).label("is_ahead"),
 ).where(steps.c.job_id == bindparam("job"), steps.c.name == bindparam("step"))
 
 _OLDEST = (
@@ -115,6 +117,9 @@ def _receive(
     if found is None and known is not None and known.is_late:
         found = {"timeout": True}
     if found is None:
+        if known is not None and known.is_ahead:
+            # Nobody repaired the job: it did not wait when the clock came back.
+            times.pull_in_waits(connection, claim.job_id)
         return None
     if "id" in found:
         connection.execute(insert(receipts).values(job_id=claim.job_id, event_id=found["id"]))

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, and_, bindparam, case, select, update
 
 from failsoft.job_engine.ports.clock import SLACK
+from failsoft.job_engine.records.job import StepKind
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.timestamps import microseconds, now_us
@@ -50,6 +51,15 @@ _PICKUPS = (
     )
     .values(pickup_by=_LATEST_PICKUP)
 )
+_WAITS = (
+    update(steps)
+    .where(
+        steps.c.job_id == bindparam("at_job"),
+        steps.c.kind == StepKind.WAIT,
+        steps.c.recorded_at > now_us() + _SLACK,
+    )
+    .values(recorded_at=now_us())
+)
 _ENDS = update(jobs).where(jobs.c.finished_at > now_us() + _SLACK).values(finished_at=now_us())
 _AS_SEEN = and_(
     jobs.c.id == bindparam("at_id"),
@@ -80,6 +90,11 @@ def pull_in_pickups(connection: Connection, queue: str, beyond: timedelta) -> in
 def pull_in_ends(connection: Connection) -> int:
     """Pull in the ends of jobs that are in the future; return how many."""
     return connection.execute(_ENDS).rowcount
+
+
+def pull_in_waits(connection: Connection, job_id: str) -> None:
+    """Let the waits of a job's steps that began in the future begin now."""
+    connection.execute(_WAITS, {"at_job": job_id})
 
 
 def set_times(connection: Connection, seen: AnyRow, times: Mapping[str, datetime]) -> bool:

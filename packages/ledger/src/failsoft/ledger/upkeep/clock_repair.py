@@ -16,7 +16,7 @@ from failsoft.job_engine.ports.clock import (
     mended_terms,
     mended_time,
 )
-from failsoft.job_engine.records.job import HistoryEntry, JobRecord, StepKind
+from failsoft.job_engine.records.job import HistoryEntry, JobRecord
 from failsoft.job_engine.records.states import REPLACE, JobState
 from failsoft.ledger.database.compiled import AnyConnection, AnyRow, read
 from failsoft.ledger.database.role import SqlRole
@@ -27,7 +27,6 @@ from failsoft.ledger.schema.tables import (
     rate_starts,
     routes,
     sent_events,
-    steps,
     workers,
 )
 from failsoft.ledger.transitions import times
@@ -127,15 +126,6 @@ _SENT = (
         sent_at=sent_events.c.sent_at - bindparam("span", type_=BigInteger),
     )
 )
-_WAITS = (
-    update(steps)
-    .where(
-        steps.c.job_id == bindparam("at_job"),
-        steps.c.kind == StepKind.WAIT,
-        steps.c.recorded_at > _AHEAD,
-    )
-    .values(recorded_at=now_us())
-)
 
 
 class SqlMending(SqlRole):
@@ -204,7 +194,7 @@ def _mend_jobs(
         if changes:
             done = times.set_times(connection, row, changes)
             if done and "run_at" in changes:
-                connection.execute(_WAITS, {"at_job": row.id})
+                times.pull_in_waits(connection, row.id)
             count += done
     return count
 

@@ -100,12 +100,13 @@ def _mend(store: Store, row: Row, patience: Mapping[str, timedelta]) -> int:
         changes |= mended_terms(row, event, now)
     due = mended_time(row, next(e for e in reversed(history) if e.kind not in BESIDE_WAITS), now)
     if due:
-        store.steps[row.id] = [_of_now(step, now) for step in store.steps[row.id]]
+        store.steps[row.id] = [wait_of_now(step, now) for step in store.steps[row.id]]
     changes |= due
     store.rows[row.id] = replace(row, **changes)
     return int(bool(changes))
 
 
-def _of_now(step: StepRecord, now: datetime) -> StepRecord:
+def wait_of_now(step: StepRecord, now: datetime) -> StepRecord:
+    """Return a step; if it is a wait that began in the future, it begins now."""
     is_ahead = step.recorded_at is not None and step.recorded_at > now + SLACK
     return replace(step, recorded_at=now) if is_ahead and step.kind is StepKind.WAIT else step

@@ -10,6 +10,7 @@ from failsoft.job_engine.attempt.interrupts import Fenced
 from failsoft.job_engine.records.job import Claim, Conclusion, StepKind, StepRecord
 from failsoft.job_engine.records.states import JobState
 from failsoft.job_engine.records.waits import SentEvent, Wait, key_taken, waker
+from failsoft.testing.memory_ledger.clock_repair import wait_of_now
 from failsoft.testing.memory_ledger.dispatch import MemoryDispatch
 
 
@@ -29,6 +30,8 @@ class MemoryWaits(MemoryDispatch):
             if found is None and known is not None and self._is_late(known, wait):
                 found = {"timeout": True}
             if found is None:
+                # Nobody repaired the job, if it did not wait when the clock came back.
+                recorded[:] = [wait_of_now(each, self._store.clock.now()) for each in recorded]
                 return None
             if "id" in found:
                 self._store.received.add((claim.job_id, str(found["id"])))

@@ -265,6 +265,29 @@ class ClockJumpPromises:
         assert met is not None
         assert json.loads(met.result) == {"timeout": True}
 
+    def test_a_wait_ends_after_its_timeout_though_its_job_was_not_mended(
+        self, ledger: Ledger, pass_time: PassTime
+    ) -> None:
+        """Counted from its next look: it was offered, or ran, when the clock came back."""
+        pass_time(DAY)
+        claim = started(ledger)
+        wait, step = _wait(claim.job_id), StepRecord("news", 0, StepKind.WAIT, "{}")
+        end = Conclusion(SUSPEND, delay=wait.pause, step=step, wait=wait)
+        ledger.conclude(claim, end)
+        pass_time(MOMENT)
+        (due,) = ledger.due(10)
+        moved = ledger.offer(due, plan())
+        assert moved is not None
+        pass_time(-DAY - MOMENT)
+
+        claim = claimed(ledger, moved)
+        assert ledger.receive(claim, step, wait) is None
+        pass_time(MOMENT)
+
+        met = ledger.receive(claim, step, wait)
+        assert met is not None
+        assert json.loads(met.result) == {"timeout": True}
+
     def test_a_job_expires_after_its_span(self, ledger: Ledger, pass_time: PassTime) -> None:
         """And one that is to have begun by a moment does by that."""
         moment = ledger.clock().now + 3 * DAY
