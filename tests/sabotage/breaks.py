@@ -416,7 +416,7 @@ BREAKS = (
         "rule 6",
         "a record of Kafka is committed before the ledger has decided about it",
         "engines/kafka/src/failsoft/engines/kafka/worker.py",
-        "self._slots.submit_all([(each.value(), partial(self._decide, each)) for each in jobs])",
+        "Submission(each.value(), partial(self._decide, each)) for each in jobs",
         "[self._decide(each, True) for each in jobs],"
         " self._slots.submit_all([(each.value(), lambda _: None) for each in jobs])",
         ("tests/contract/engines/test_kafka.py", "-k", "not_decided"),

@@ -1,5 +1,6 @@
 """A worker process: everything that the real one does, in tasks instead of threads."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -73,7 +74,7 @@ class Worker:
         """Return whether no attempt runs, and no claim is to be given back."""
         return not self._keeper.held() and not self._returns.count
 
-    def run(self, claim: Claim) -> None:
+    def run(self, claim: Claim, left_code: Callable[[], object] | None = None) -> None:
         """Run an attempt as the thread runner does; only how it is interrupted is ours."""
         lease = Lease(self._shared.scheduler.interrupt)
         timeout = attempt_timeout(self._shared.jobs.catalogue, claim, QUEUE)

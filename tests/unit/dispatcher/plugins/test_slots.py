@@ -13,9 +13,11 @@ from failsoft.engine_api import (
     MessageRejectedError,
     QueueProfile,
     Slots,
+    Submission,
     SystemClock,
     WorkerPost,
 )
+from tests.servers.processes import wait_until
 
 LONG = 60
 
@@ -25,24 +27,31 @@ class Script:
 
     def __init__(self) -> None:
         self.claims = True
-        self.raises = False
+        self.raises = self.leaves_early = False
         self.let_go = threading.Event()
         self.may_begin = threading.Event()
         self.may_begin.set()
         self.begun: list[list[object]] = []
         self.rejected: list[MessageRejectedError] = []
 
-    def process(self, wire: object, claimed: Callable[[], object] = lambda: None) -> None:
+    def process(
+        self,
+        wire: object,
+        claimed: Callable[[], object] = lambda: None,
+        left_code: Callable[[], object] | None = None,  # of what begins together
+    ) -> None:
         if self.claims:
             claimed()
         if self.raises:
             raise RuntimeError("a processor that breaks")
+        if left_code is not None and self.leaves_early:
+            left_code()
         self.let_go.wait(LONG)
 
     def begin(self, deliveries: Sequence[Delivery]) -> Sequence[Callable[[], None]]:
-        self.begun.append([wire for wire, _ in deliveries])
+        self.begun.append([each.wire for each in deliveries])
         self.may_begin.wait(LONG)
-        return [partial(self.process, wire, claimed) for wire, claimed in deliveries]
+        return [partial(self.process, *each) for each in deliveries]
 
 
 @pytest.fixture
@@ -141,7 +150,7 @@ def test_messages_that_come_together_begin_together_and_are_decided_each(
     first, second = SimpleQueue[bool](), SimpleQueue[bool]()
     assert slots.reserve_all(LONG) == 2
 
-    slots.submit_all([(b'{"v": 1}', first.put), ({"v": 2}, second.put)])
+    slots.submit_all([Submission(b'{"v": 1}', first.put), Submission({"v": 2}, second.put)])
 
     assert (first.get(timeout=LONG), second.get(timeout=LONG)) == (True, True)
     assert script.begun == [[{"v": 1}, {"v": 2}]]
@@ -150,13 +159,50 @@ def test_messages_that_come_together_begin_together_and_are_decided_each(
     assert [slots.reserve(LONG), slots.reserve(LONG)] == [True, True]
 
 
+def test_a_slot_is_free_while_the_end_of_its_attempt_is_recorded(
+    slots: Slots, script: Script
+) -> None:
+    script.leaves_early = True
+    assert slots.reserve_all(LONG) == 2
+
+    slots.submit_all([Submission({"v": number}, lambda _: None) for number in range(2)])
+    assert slots.reserve(LONG)
+    slots.submit({"v": 2}, lambda _: None)
+    assert slots.reserve(LONG)
+    slots.submit({"v": 3}, lambda _: None)
+
+    wait_until(lambda: len(script.begun) == 3, LONG, "each has begun in a thread of its own")
+    # As many ends as slots are being recorded by now: what is claimed next would find no thread.
+    assert not slots.reserve(0.05)
+    script.let_go.set()
+    assert [slots.reserve(LONG), slots.reserve(LONG)] == [True, True]
+    assert not slots.reserve(0)
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_message_is_over_once_and_before_its_slot_is_free(
+    slots: Slots, script: Script, *, raises: bool
+) -> None:
+    script.raises = raises
+    script.let_go.set()
+    over = SimpleQueue[Exception | None]()
+    slots.reserve(0)
+    slots.reserve(0)
+
+    slots.submit_all([Submission({"v": 1}, lambda _: None, over.put)])
+
+    assert slots.reserve(LONG)
+    assert isinstance(over.get_nowait(), RuntimeError if raises else type(None))
+    assert over.empty()
+
+
 def test_of_messages_that_come_together_one_that_is_not_ours_takes_no_slot(
     slots: Slots, script: Script
 ) -> None:
     decided = SimpleQueue[bool]()
     slots.reserve_all(LONG)
 
-    slots.submit_all([(b"{", decided.put), ({"v": 2}, decided.put)])
+    slots.submit_all([Submission(b"{", decided.put), Submission({"v": 2}, decided.put)])
 
     assert (decided.get(timeout=LONG), decided.get(timeout=LONG)) == (True, True)
     assert len(script.rejected) == 1
@@ -169,7 +215,7 @@ def test_what_is_being_claimed_while_the_slots_close_is_run(slots: Slots, script
     script.may_begin.clear()
     script.let_go.set()
     slots.reserve_all(LONG)
-    slots.submit_all([({"v": 1}, decided.put), ({"v": 2}, decided.put)])
+    slots.submit_all([Submission({"v": 1}, decided.put), Submission({"v": 2}, decided.put)])
     closing = threading.Thread(target=slots.close)
     closing.start()
 

@@ -4,6 +4,7 @@ import multiprocessing
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -58,7 +59,13 @@ def hold_out(payload: Nothing, ctx: JobContext) -> None:
     wait_until(lambda: False, PATIENCE, "to be interrupted")
 
 
-CATALOGUE = Catalogue([work, hold_out])
+@job(name="narrow")
+def narrow(payload: Nothing, ctx: JobContext) -> None:
+    """Change what the jobs of a process share."""
+    warnings.simplefilter("module")
+
+
+CATALOGUE = Catalogue([work, hold_out, narrow])
 
 
 class Bench:
@@ -105,6 +112,33 @@ def test_an_attempt_in_a_thread_runs_to_its_end(bench: Bench) -> None:
     assert bench.keeper.held() == []
 
 
+def test_an_attempt_in_a_thread_has_left_the_jobs_code_before_its_end_is_recorded(
+    bench: Bench,
+) -> None:
+    found: list[tuple[JobState, bool]] = []
+    claim = bench.offered.claim(name="narrow")
+
+    def left_code() -> None:
+        found.append((bench.offered.state(), warnings.filters == filters))
+
+    with warnings.catch_warnings():
+        filters = list(warnings.filters)
+        ThreadRunner(*bench.parts).run(claim, left_code)
+
+    assert found == [(JobState.RUNNING, True)]
+    assert bench.offered.state() is JobState.SUCCEEDED
+
+
+def test_an_attempt_that_was_fenced_has_no_end_to_leave_the_code_for(bench: Bench) -> None:
+    claim = bench.offered.claim(name="hold-out")
+    left: list[None] = []
+    bench.meanwhile(lambda: bench.keeper.revoke("job-1", Fenced))
+
+    ThreadRunner(*bench.parts).run(claim, lambda: left.append(None))
+
+    assert left == []
+
+
 def test_an_attempt_in_a_thread_is_interrupted_when_its_time_is_up(bench: Bench) -> None:
     claim = bench.offered.claim(name="hold-out")
     bench.meanwhile(lambda: bench.offered.clock.advance(TIMEOUT))
@@ -148,7 +182,7 @@ def test_a_job_that_lost_a_process_before_runs_alone() -> None:
     class Place:
         name: str
 
-        def run(self, claim: Claim) -> None:
+        def run(self, claim: Claim, left_code: Callable[[], object] | None = None) -> None:
             ran.append(self.name)
 
     claim = OfferedJob().claim()

@@ -48,6 +48,16 @@ def test_one_slot_that_is_free_is_enough() -> None:
         assert floor.moves_after(PATIENCE * 10)
 
 
+def test_an_end_that_nothing_records_is_in_the_way_of_none_but_ends() -> None:
+    floor = Floor(slots=2)
+
+    with floor.watch.slot() as first, floor.watch.slot() as second:
+        first.leave(lambda: None)
+        assert floor.moves_after(PATIENCE * 2)
+        second.leave(lambda: None)
+        assert not floor.moves_after(PATIENCE)
+
+
 def test_a_slot_that_goes_on_to_the_next_part_of_its_work_moves() -> None:
     floor = Floor()
 

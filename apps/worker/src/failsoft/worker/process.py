@@ -295,7 +295,8 @@ class WorkerProcess:
             version=_version(),
             python=platform.python_version(),
             jobs=sum(1 for _ in self._catalogue),
-            busy=len(self._keeper.held()),
+            # A slot is free when the code of its job is over.
+            busy=sum(not lease.has_ended for _, lease in self._keeper.held()),
             rss_kb=resident_kib(),
             breakers=tuple(name for name in engines if engines.breaker(name).is_open),
         )

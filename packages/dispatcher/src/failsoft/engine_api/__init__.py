@@ -37,7 +37,7 @@ from failsoft.dispatcher.plugins.plugin import (
     WaitingOffers,
     WorkerPost,
 )
-from failsoft.dispatcher.plugins.slots import Slots
+from failsoft.dispatcher.plugins.slots import Slots, Submission
 from failsoft.dispatcher.plugins.urls import begins_with, port_or_default
 from failsoft.job_engine.clock import Clock, Deadline, SystemClock
 from failsoft.job_engine.crash_points import reached
@@ -156,6 +156,7 @@ __all__ = [
     "Retention",
     "Slots",
     "StepError",
+    "Submission",
     "Supported",
     "SystemClock",
     "WaitingMessage",

@@ -39,15 +39,20 @@ class ProcessState:
         self._collects = gc.isenabled()
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Run an attempt in this thread, and restore what it has changed."""
+    def kept(self) -> Iterator[Callable[[], object]]:
+        """Run an attempt in this thread, and restore what it has changed.
+
+        Yields:
+            What restores it already, once: what another attempt has changed since is that one's.
+        """
         # For each attempt: threads that the last one left behind share this thread's.
         if self._unshare is not None:
             self._unshare(_CLONE_FS)
+        restore = _Once(self._restore)
         try:
-            yield
+            yield restore
         finally:
-            self._restore()
+            restore()
 
     def _restore(self) -> None:
         if self._folder is not None:
@@ -72,6 +77,16 @@ class ProcessState:
                 sys.setrecursionlimit(self._recursion)
         if gc.isenabled() != self._collects:
             (gc.enable if self._collects else gc.disable)()
+
+
+class _Once:
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work: Callable[[], object] | None = work
+
+    def __call__(self) -> None:
+        work, self._work = self._work, None
+        if work is not None:
+            work()
 
 
 def _find_unshare() -> Callable[[int], int] | None:

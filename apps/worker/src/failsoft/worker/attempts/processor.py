@@ -52,12 +52,12 @@ class Processor:
         """Claim what several messages lead to, in few transactions.
 
         Args:
-            deliveries: The messages, each with its `claimed`.
+            deliveries: The messages, each with its `claimed` and `left_code`.
 
         Returns:
             What processes each of them in a slot. Raises nothing, as all of this.
         """
-        messages = [Admitted(wire, claimed) for wire, claimed in deliveries]
+        messages = [Admitted(each.wire, each.claimed) for each in deliveries]
         with ExitStack() as slots:
             for _ in messages:
                 # Each waits in a slot of its own, which is lost if this stands still.
@@ -66,21 +66,28 @@ class Processor:
                 Context().run(self.admission.claim_together, messages)
             except Exception:
                 logger.exception("messages could not be claimed together; each is by itself")
-        return [partial(self._in_slot, each) for each in messages]
+        left = [each.left_code for each in deliveries]
+        return [partial(self._in_slot, *each) for each in zip(messages, left, strict=True)]
 
-    def _in_slot(self, message: Admitted) -> None:
+    def _in_slot(self, message: Admitted, left_code: Callable[[], object] | None = None) -> None:
         with self.watch.slot() as slot:
-            Context().run(self._process, message, slot)
+            Context().run(self._process, message, slot, left_code)
 
-    def _process(self, message: Admitted, slot: Slot) -> None:
+    def _process(
+        self, message: Admitted, slot: Slot, left_code: Callable[[], object] | None
+    ) -> None:
         try:
             claim = message.claim
             if claim is None:
                 claim = self.admission.admit(message.wire, message.claimed, message.ticket)
             if claim is not None:
                 slot.move(claim)
+                leave: Callable[[], object] | None = None
+                # The next of a limit is not to be claimed, and deferred, before the end of this.
+                if left_code is not None and not claim.is_limited:
+                    leave = partial(slot.leave, left_code)
                 with bound_to(claim):
-                    self.runner.run(claim)
+                    self.runner.run(claim, leave)
                 slot.move()
                 if claim.is_limited:
                     self.left_room()

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -44,8 +44,14 @@ EXIT_SECONDS = 10.0
 class Runner(Protocol):
     """Runs one claimed attempt to its end, and records it."""
 
-    def run(self, claim: Claim) -> None:
-        """Run the attempt; a failure of the job raises nothing."""
+    def run(self, claim: Claim, left_code: Callable[[], object] | None = None) -> None:
+        """Run the attempt; a failure of the job raises nothing.
+
+        Args:
+            claim: The attempt's.
+            left_code: Called when the job's code is over and its end is still to be recorded,
+                where that is known here.
+        """
         ...
 
 
@@ -79,12 +85,20 @@ class ThreadRunner(_Parts):
 
     _process_state: ProcessState = field(init=False, default_factory=ProcessState)
 
-    def run(self, claim: Claim) -> None:
+    def run(self, claim: Claim, left_code: Callable[[], object] | None = None) -> None:
         """Run the attempt in this thread."""
         forks.stays()
-        lease = Lease(interrupt_thread)
-        with self._process_state.kept(), self.keeper.hold(claim, lease, self.timeout(claim)):
-            self.executor.run(claim, lease)
+        with self._process_state.kept() as restore:
+
+            def over() -> None:
+                # First, for the next attempt may begin at once.
+                restore()
+                if left_code is not None:
+                    left_code()
+
+            lease = Lease(interrupt_thread, over)
+            with self.keeper.hold(claim, lease, self.timeout(claim)):
+                self.executor.run(claim, lease)
 
 
 class ChildLease(Lease):
@@ -179,8 +193,8 @@ class ChildRunner(_Parts):
         if start:
             forkserver.ensure_running()
 
-    def run(self, claim: Claim) -> None:
-        """Run the attempt in a child and wait for its end."""
+    def run(self, claim: Claim, left_code: Callable[[], object] | None = None) -> None:
+        """Run the attempt in a child and wait for its end; the child's code is over with it."""
         lease = ChildLease()
         with self.keeper.hold(claim, lease, self.timeout(claim)):
             started = datetime.now(UTC)
@@ -241,9 +255,9 @@ class CautiousRunner:
     threads: Runner
     children: Runner
 
-    def run(self, claim: Claim) -> None:
+    def run(self, claim: Claim, left_code: Callable[[], object] | None = None) -> None:
         """Run the attempt in a child if an earlier one crashed, else in this thread."""
-        (self.children if claim.crashes else self.threads).run(claim)
+        (self.children if claim.crashes else self.threads).run(claim, left_code)
 
 
 def _kill_group(pid: int) -> None:

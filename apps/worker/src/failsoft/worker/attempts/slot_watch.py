@@ -30,10 +30,12 @@ class Slot:
     Attributes:
         moves: How many parts of its work it has begun.
         claim_id: The claim whose attempt it runs.
+        is_left: Whether another message may be in its place: all that is left is to record an end.
     """
 
     moves: int = 0
     claim_id: str | None = None
+    is_left: bool = False
     _seen: tuple[int, int] | None = None
     _since: float = 0.0
     _looks: int = 0
@@ -42,6 +44,11 @@ class Slot:
         """Note that the next part of its work begins: an attempt, or the worker's own code."""
         self.moves += 1
         self.claim_id = None if claim is None else claim.claim_id
+
+    def leave(self, left_code: Callable[[], object]) -> None:
+        """Let another message have its place: only an end is left to be recorded."""
+        self.is_left = True
+        left_code()
 
     def forget(self) -> None:
         """Count it as moving from now on."""
@@ -113,5 +120,9 @@ class SlotWatch:
         now = self._clock.steady()
         with self._lock:
             busy = list(self._busy)
-        still = [each.look(leases.get(each.claim_id or ""), now, self._patience) for each in busy]
-        return still.count(True) < self._slots
+        still = [
+            each for each in busy if each.look(leases.get(each.claim_id or ""), now, self._patience)
+        ]
+        # Ends that nothing records are in nobody's way until there are as many as slots.
+        left = sum(each.is_left for each in still)
+        return max(left, len(still) - left) < self._slots

@@ -21,6 +21,7 @@ from failsoft.engine_api import (
     EngineUnavailableError,
     Link,
     Slots,
+    Submission,
     WorkerPost,
 )
 from failsoft.engines.kafka import topics
@@ -30,6 +31,8 @@ from failsoft.engines.kafka.settings import KafkaSettings, Value
 
 #: How long one look for a record or for a free slot takes, in seconds.
 POLL_SECONDS = 0.1
+#: How often offsets are committed, in seconds: what is taken again meanwhile is stale.
+COMMIT_SECONDS = 0.05
 #: How often an idle worker finds out whether Kafka answers, and how long an answer may take.
 LOOK_SECONDS, ANSWER_SECONDS = 1.0, 1.0
 #: How long leaving the group may take, in seconds.
@@ -48,7 +51,7 @@ class KafkaWorker:
         self._link = Link(f"Kafka ({site.settings.servers})")
         self._partitions: set[int] = set()
         self._stopping = threading.Event()
-        self._looked_at = float("-inf")
+        self._looked_at = self._committed_at = float("-inf")
         self._consumer = Consumer(_config(self._settings, group=self._topic))
 
     def run(self, stopping: threading.Event) -> None:
@@ -63,7 +66,7 @@ class KafkaWorker:
         )
         try:
             while not stopping.is_set():
-                self._commit()
+                self._commit_now_and_then()
                 free = self._slots.reserve_all(POLL_SECONDS)
                 if not free:
                     self._stay()
@@ -119,13 +122,21 @@ class KafkaWorker:
                 self._decide(record, is_decided=True)
             else:
                 jobs.append(record)
-        self._slots.submit_all([(each.value(), partial(self._decide, each)) for each in jobs])
+        self._slots.submit_all(
+            [Submission(each.value(), partial(self._decide, each)) for each in jobs]
+        )
 
     def _decide(self, record: Message, is_decided: bool) -> None:
         # What the ledger has not decided about is offered again after its pickup deadline; where
         # the worker stops, the record's next consumer is quicker.
         if is_decided or not self._stopping.is_set():
             self._offsets.decide(*_place(record))
+
+    def _commit_now_and_then(self) -> None:
+        now = time.monotonic()
+        if now - self._committed_at >= COMMIT_SECONDS:
+            self._committed_at = now
+            self._commit()
 
     def _commit(self) -> None:
         # In the thread that polls: from another one a commit may wait for ever (decision 0070).

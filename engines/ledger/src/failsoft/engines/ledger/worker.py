@@ -8,7 +8,15 @@ any engine.
 import threading
 import time
 
-from failsoft.engine_api import EngineSite, LedgerError, Link, Message, Slots, WorkerPost
+from failsoft.engine_api import (
+    EngineSite,
+    LedgerError,
+    Link,
+    Message,
+    Slots,
+    Submission,
+    WorkerPost,
+)
 from failsoft.engines.ledger.adapter import LedgerSettings
 
 #: How long it is until the next look after one that found nothing: at first, at last, and how much
@@ -69,7 +77,7 @@ class LedgerWorker:
             self._link.lost(error)
         else:
             self._link.answered()
-        self._slots.submit_all([(message.to_wire(), _nothing) for message in taken])
+        self._slots.submit_all([Submission(message.to_wire(), _nothing) for message in taken])
         for _ in range(free - len(taken)):
             self._slots.release()
         if not self._link.is_up:

@@ -11,13 +11,19 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-from failsoft.engine_api import Link, MessageRejectedError, WorkerPost, reached
+from failsoft.engine_api import (
+    Link,
+    MessageRejectedError,
+    Slots,
+    Submission,
+    WorkerPost,
+    reached,
+)
 from failsoft.engines.rq.ends import Ends
 from failsoft.engines.rq.registries import Became, End, Registries, Taken
 from failsoft.queue import SafeJob
@@ -87,8 +93,7 @@ class SlotWorker(BaseWorker):
         self._link = link
         self._registries = Registries(queue.connection, queue, self)
         self._ends = Ends(self._write_ends)
-        self._pool = ThreadPoolExecutor(post.slots, thread_name_prefix="failsoft-slot")
-        self._free = threading.BoundedSemaphore(post.slots)
+        self._slots = Slots(post)
         #: What was taken and is not ended in Redis yet, by its key.
         self._held: dict[bytes, Taken] = {}
         self._commanded: set[str] = set()
@@ -137,7 +142,7 @@ class SlotWorker(BaseWorker):
                 self._is_empty = False
                 stopping.wait(self._pause)
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
-        self._pool.shutdown(wait=True)
+        self._slots.close()
         self._ends.close()
         self._unregister()
 
@@ -156,7 +161,7 @@ class SlotWorker(BaseWorker):
     def _serve(self) -> None:
         """Take as many jobs as there are free slots; wait a while if there is none of either."""
         self._keep_up()
-        free = self._reserve()
+        free = self._slots.reserve_all(BLOCK_SECONDS, MOST_AT_ONCE)
         taken: Sequence[Taken] = ()
         try:
             if free:
@@ -164,19 +169,9 @@ class SlotWorker(BaseWorker):
             if not self._stopping.is_set():
                 taken = self._take(free)
         finally:
-            if free > len(taken):
-                self._free.release(free - len(taken))
-        for job in taken:
-            self._start(job)
-
-    def _reserve(self) -> int:
-        """Reserve every free slot; return how many, none where none became free for a while."""
-        if not self._free.acquire(timeout=BLOCK_SECONDS):
-            return 0
-        count = 1
-        while count < MOST_AT_ONCE and self._free.acquire(blocking=False):
-            count += 1
-        return count
+            for _ in range(free - len(taken)):
+                self._slots.release()
+        self._slots.submit_all([found for job in taken if (found := self._submission(job))])
 
     def _wait_for_jobs(self) -> None:
         """Wait until there is a job in the queue, or for a while; the job stays there (RQ-04)."""
@@ -215,33 +210,30 @@ class SlotWorker(BaseWorker):
             self.set_state(WorkerStatus.IDLE)
         self._suspended = suspended
 
-    def _start(self, job: Taken) -> None:
-        """Let a job run in a slot that is reserved for it, if it is ours."""
+    def _submission(self, job: Taken) -> Submission | None:
+        """Return what runs a job in a slot that is reserved for it, if it is ours."""
         try:
             wire = message_of(job.data)
         except MessageRejectedError as error:
-            self._free.release()
+            self._slots.release()
             self._post.reject(error)
             self._ends.put(End(job, Became.REFUSED))
-        else:
-            self._pool.submit(self._run_slot, job, wire)
-
-    def _run_slot(self, job: Taken, wire: object) -> None:
-        try:
-            self._ends.put(self._process(job, wire))
-        except Exception as error:  # noqa: BLE001 - RQ's registry gets it
-            self._ends.put(End(job, Became.FAILED, f"{type(error).__name__}: {error}"))
-        finally:
-            self._free.release()
-
-    def _process(self, job: Taken, wire: object) -> End:
+            return None
         is_decided = False
 
-        def decided() -> None:
+        def decided(is_so: bool) -> None:
             nonlocal is_decided
-            is_decided = True
+            is_decided = is_so
 
-        self._post.process(wire, decided)
+        def over(failure: Exception | None) -> None:
+            self._ends.put(self._end(job, wire, failure, is_decided=is_decided))
+
+        return Submission(wire, decided, over)
+
+    def _end(self, job: Taken, wire: object, failure: Exception | None, *, is_decided: bool) -> End:
+        if failure is not None:
+            # RQ's registry gets it.
+            return End(job, Became.FAILED, f"{type(failure).__name__}: {failure}")
         if not is_decided and self._stopping.is_set():
             # The worker stops, and the ledger has not decided about the message.
             return End(job, Became.BACK)

@@ -24,6 +24,7 @@ def from_body(body: bytes | None) -> object:
         got = "none" if body is None else f"{len(body)}"
         raise MessageRejectedError(f"expected a body of at most {MAX_BYTES} bytes, got {got}")
     try:
-        return json.loads(body)
+        # Decoded first: `json.loads` would look which encoding it is.
+        return json.loads(body.decode())
     except (ValueError, RecursionError):
         raise MessageRejectedError("expected a body of JSON, got something else") from None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -101,8 +101,20 @@ class Process(Protocol):
         ...
 
 
-#: A message as `Process` gets it, and what it would be given as `claimed`.
-Delivery = tuple[object, Callable[[], object]]
+class Delivery(NamedTuple):
+    """One of the messages that `Begin` gets.
+
+    Attributes:
+        wire: The message, as `Process` gets it.
+        claimed: Called as that of `Process` is.
+        left_code: Called, in the thread that runs the attempt, when the job's code is over and its
+            end is still to be recorded: another message may take its slot then. Not called where
+            that must wait for the record, as for a job under a limit.
+    """
+
+    wire: object
+    claimed: Callable[[], object]
+    left_code: Callable[[], object] | None = None
 
 
 class Begin(Protocol):

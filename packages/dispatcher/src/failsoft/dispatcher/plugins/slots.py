@@ -1,18 +1,45 @@
 """The slots of a worker that takes its messages itself: attempts side by side, in threads."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
+from typing import NamedTuple
 
 from failsoft.dispatcher.plugins.bodies import from_body
-from failsoft.dispatcher.plugins.plugin import Begin, WorkerPost
+from failsoft.dispatcher.plugins.plugin import Begin, Delivery, WorkerPost
 from failsoft.job_engine.errors import MessageRejectedError
+
+logger: logging.Logger = logging.getLogger("failsoft.worker")
+
+
+def nothing(failure: Exception | None) -> None:
+    """Do nothing about a message that is over."""
+
+
+class Submission(NamedTuple):
+    """A message for a slot.
+
+    Attributes:
+        message: A body of JSON, or what it holds.
+        decided: Called once with what `Slots.process` returns.
+        over: Called once when its attempt has ended, or it led to none; with what went wrong, if
+            something of ours did.
+    """
+
+    message: bytes | object
+    decided: Callable[[bool], object]
+    over: Callable[[Exception | None], object] = nothing
 
 
 class Slots:
     """Run messages side by side, as many as the post has slots.
+
+    A slot is free again when the code of its job is over. The end is recorded after that, in the
+    thread that ran the code, while the slot's next message is claimed (decision 0102): there may
+    be as many ends that are being recorded as there are slots.
 
     A loop reserves a slot, takes a message, and hands it over:
 
@@ -28,38 +55,50 @@ class Slots:
     def __init__(self, post: WorkerPost) -> None:
         self._post = post
         self._free = threading.BoundedSemaphore(post.slots)
-        self._threads = ThreadPoolExecutor(post.slots, thread_name_prefix="failsoft-slot")
+        # Of each message that is claimed there is a thread to run it at once: its lease runs.
+        self._idle = threading.BoundedSemaphore(2 * post.slots)
+        self._threads = ThreadPoolExecutor(2 * post.slots, thread_name_prefix="failsoft-slot")
         #: How many times claims are being made; notified when they have been.
         self._beginning = threading.Condition()
         self._count = 0
 
     def reserve(self, timeout: float) -> bool:
         """Return whether a slot was free within the time, in seconds; it is the caller's then."""
-        return self._free.acquire(timeout=timeout)
+        if not self._free.acquire(timeout=timeout):
+            return False
+        if self._idle.acquire(timeout=timeout):
+            return True
+        self._free.release()
+        return False
 
-    def reserve_all(self, timeout: float) -> int:
+    def reserve_all(self, timeout: float, most: int | None = None) -> int:
         """Reserve every slot that is free, after the first within the time; return how many.
 
         Claims that are being made are waited for as long: the slots that are free by then are one
         commit, where each by itself would be one (decision 0098).
+
+        Args:
+            timeout: In seconds.
+            most: How many at most.
         """
         if not self.reserve(timeout):
             return 0
         with self._beginning:
             self._beginning.wait_for(lambda: not self._count, timeout)
-        reserved = 1
-        while reserved < self._post.slots and self.reserve(0):
+        reserved, most = 1, min(most or self._post.slots, self._post.slots)
+        while reserved < most and self.reserve(0):
             reserved += 1
         return reserved
 
     def release(self) -> None:
         """Give a reserved slot back that has no message."""
+        self._idle.release()
         self._free.release()
 
     def process(self, message: bytes | object) -> bool:
         """Process a message in the reserved slot, and return once the ledger has decided about it.
 
-        The attempt goes on in the slot; the slot is free when it has ended.
+        The attempt goes on in the slot.
 
         Args:
             message: A body of JSON, or what it holds.
@@ -79,27 +118,27 @@ class Slots:
             message: A body of JSON, or what it holds.
             decided: Called once, in a thread of the slots, with what `process` returns.
         """
-        self.submit_all([(message, decided)])
+        self.submit_all([Submission(message, decided)])
 
-    def submit_all(
-        self, messages: Sequence[tuple[bytes | object, Callable[[bool], object]]]
-    ) -> None:
+    def submit_all(self, messages: Sequence[Submission]) -> None:
         """Process messages in as many reserved slots, and return at once.
 
         Their claims are one commit, as far as the ledger can make them together; the attempts are
         as independent of each other as if each had been submitted by itself.
 
         Args:
-            messages: Of each what `submit` gets.
+            messages: Each with what is called of it.
         """
-        deliveries = [found for each in messages if (found := self._read(*each)) is not None]
-        if self._post.begin is None:
-            for each in deliveries:
-                self._threads.submit(self._run, partial(self._post.process, *each), each[1])
-        elif deliveries:
+        begin = self._post.begin
+        taken = [found for each in messages if (found := self._read(each)) is not None]
+        if begin is None:
+            for each in taken:
+                wire, claimed, _ = each.delivery
+                self._threads.submit(self._run, partial(self._post.process, wire, claimed), each)
+        elif taken:
             with self._beginning:
                 self._count += 1
-            self._threads.submit(self._begin, deliveries, self._post.begin)
+            self._threads.submit(self._begin, taken, begin)
 
     def close(self) -> None:
         """Wait for the attempts that run; how long they may take, the worker process decides."""
@@ -108,55 +147,70 @@ class Slots:
             self._beginning.wait_for(lambda: not self._count)
         self._threads.shutdown(wait=True)
 
-    def _read(
-        self, message: bytes | object, decided: Callable[[bool], object]
-    ) -> "tuple[object, _Decision] | None":
+    def _read(self, submission: Submission) -> "_Occupied | None":
+        message = submission.message
         try:
             wire = from_body(message) if isinstance(message, bytes) else message
         except MessageRejectedError as error:
-            self._free.release()
+            self.release()
             self._post.reject(error)
-            decided(True)
+            submission.decided(True)
+            submission.over(None)
             return None
-        return wire, _Decision(decided)
+        return _Occupied(wire, submission, self._free.release)
 
-    def _begin(self, deliveries: "Sequence[tuple[object, _Decision]]", begin: Begin) -> None:
+    def _begin(self, taken: "Sequence[_Occupied]", begin: Begin) -> None:
         try:
-            runs = begin(deliveries)
-            decisions = [decision for _, decision in deliveries]
-            for each in zip(runs[1:], decisions[1:], strict=True):
+            runs = begin([each.delivery for each in taken])
+            for each in zip(runs[1:], taken[1:], strict=True):
                 self._threads.submit(self._run, *each)
         finally:
             with self._beginning:
                 self._count -= 1
                 self._beginning.notify_all()
-        self._run(runs[0], decisions[0])
+        self._run(runs[0], taken[0])
 
-    def _run(self, run: Callable[[], None], decision: "_Decision") -> None:
+    def _run(self, run: Callable[[], None], occupied: "_Occupied") -> None:
+        failure: Exception | None = None
         try:
             run()
+        except Exception as error:
+            logger.exception("a message could not be processed")
+            failure = error
         finally:
-            decision.end()
-            self._free.release()
+            # The thread before the slot: whoever reserves that finds one.
+            occupied.report(failure)
+            self._idle.release()
+            occupied.leave()
 
 
-class _Decision:
-    """Whether the ledger has decided about a message; reported once.
+class _Occupied:
+    """A slot that has a message: it reports once whether that is decided, and is left once.
 
     Args:
-        decided: Called with it.
+        wire: The message.
+        submission: What is called of it.
+        free: Frees the slot.
     """
 
-    def __init__(self, decided: Callable[[bool], object]) -> None:
-        self._decided = decided
-        self._is_made = False
+    def __init__(self, wire: object, submission: Submission, free: Callable[[], object]) -> None:
+        self.delivery = Delivery(wire, self._claimed, self.leave)
+        self._submission = submission
+        self._free = free
+        self._is_decided = self._is_left = False
 
-    def __call__(self) -> None:
-        """Report that it has."""
-        self._is_made = True
-        self._decided(True)
+    def leave(self) -> None:
+        """Free the slot, unless it is."""
+        had_left, self._is_left = self._is_left, True
+        if not had_left:
+            self._free()
 
-    def end(self) -> None:
-        """Report that it has not, unless it has."""
-        if not self._is_made:
-            self._decided(False)
+    def report(self, failure: Exception | None) -> None:
+        """Report that it is over, and first that it was not decided, unless it was."""
+        if not self._is_decided:
+            self._submission.decided(False)
+        self._submission.over(failure)
+
+    def _claimed(self) -> None:
+        self._is_decided = True
+        self._submission.decided(True)

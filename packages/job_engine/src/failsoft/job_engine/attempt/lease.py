@@ -46,8 +46,19 @@ class Lease:
     several threads at once, and in this process only: a fork of it has no authority.
     """
 
-    def __init__(self, interrupter: ThreadInterrupter = leave_threads_alone) -> None:
+    def __init__(
+        self,
+        interrupter: ThreadInterrupter = leave_threads_alone,
+        left_code: Callable[[], object] | None = None,
+    ) -> None:
+        """Hold the authority until it is revoked.
+
+        Args:
+            interrupter: How the job's own code is interrupted.
+            left_code: Called once when the job's code is over, before its end is recorded.
+        """
         self._interrupter = interrupter
+        self._left_code = left_code
         self._process = os.getpid()
         #: How often the attempt made sure of its authority, which it does at whatever it begins.
         self.checks: int = 0
@@ -88,7 +99,9 @@ class Lease:
     def end(self) -> None:
         """Take the job's code for over: from now on nothing but `Fenced` can revoke the lease."""
         with self._lock:
-            self._has_ended = True
+            had_ended, self._has_ended = self._has_ended, True
+        if self._left_code is not None and not had_ended:
+            self._left_code()
 
     def calling_ledger(self) -> None:
         """Mark that this thread waits for the ledger: until `answered`, no time of the job's."""
