@@ -2,6 +2,7 @@
 
 import asyncio
 import decimal
+from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from decimal import Decimal
 from typing import Any
@@ -156,7 +157,7 @@ def test_the_attempts_of_a_slot_begin_in_a_context_of_their_own() -> None:
     found: list[object] = []
 
     class Runner:
-        def run(self, claim: Claim) -> None:
+        def run(self, claim: Claim, left_code: Callable[[], object] | None = None) -> None:
             found.append((TENANT.get(), structlog.contextvars.get_contextvars().get("job_id")))
             TENANT.set("acme")
 
