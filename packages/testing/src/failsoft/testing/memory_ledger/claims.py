@@ -112,8 +112,11 @@ class MemoryClaims(MemoryReader):
         assert row is not None  # noqa: S101 - the caller looked
         claim = claim_of(row, ticket.worker)
         self._store.insert_attempt(claim)
-        if row.limits.rate is not None:
-            self._store.starts.append((row.limits.rate.key, now))
+        rate = row.limits.rate
+        if rate is not None and rate.period is not None:
+            self._store.starts.append((rate.key, now, now + rate.period))
+            # Forgotten for good, also where the clock comes back.
+            self._store.starts = [each for each in self._store.starts if each[2] > now]
         return claim
 
     def _claimed_before(self, ticket: Ticket) -> Claim | None:

@@ -58,8 +58,11 @@ def mend_beats(store: Store) -> int:
 
 def _mend_starts(store: Store) -> int:
     now = store.clock.now()
-    ahead = sum(at > now + SLACK for _, at in store.starts)
-    store.starts = [(key, now if at > now + SLACK else at) for key, at in store.starts]
+    ahead = sum(at > now + SLACK for _, at, _ in store.starts)
+    store.starts = [
+        (key, now, now + (until - at)) if at > now + SLACK else (key, at, until)
+        for key, at, until in store.starts
+    ]
     return ahead
 
 

@@ -68,7 +68,7 @@ def _starts(store: Store, rate: Limit | None) -> list[datetime]:
     if rate is None or rate.period is None:
         return []
     since = store.clock.now() - rate.period
-    return [at for key, at in store.starts if key == rate.key and at > since]
+    return [at for key, at, _ in store.starts if key == rate.key and at > since]
 
 
 def _in(store: Store, *states: JobState) -> list[Row]:

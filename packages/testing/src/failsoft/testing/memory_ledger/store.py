@@ -154,8 +154,8 @@ class Store:
         self.schedules: dict[str, ScheduleRecord] = {}
         #: Events that were sent, when, and until when they are kept.
         self.sent: dict[str, tuple[SentEvent, datetime, datetime]] = {}
-        #: What rate limits count: their keys, and when an attempt of it began.
-        self.starts: list[tuple[str, datetime]] = []
+        #: What rate limits count: a key, when an attempt of it began, until when that counts.
+        self.starts: list[tuple[str, datetime, datetime]] = []
         self.received: set[tuple[str, str]] = set()
         self.pauses: dict[tuple[str, str], Pause] = {}
         self.disabled_engines: dict[str, DisabledEngine] = {}
