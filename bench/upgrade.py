@@ -20,6 +20,7 @@ from time import monotonic
 from sqlalchemy import Connection, text
 
 from failsoft.ledger import Database
+from failsoft.ledger.database.call_limit import RUNNING
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.ledger.upgrade.steps import Progress
 from tests.integration.upgrades.next_release import ADDITIVE
@@ -54,6 +55,8 @@ BESIDE_WRITERS = {
     "postgresql": ("index", "dropping", "validation", "backfill"),
     "sqlite": ("backfill",),
 }
+#: The longest that the statistics may take, in seconds, on a disk that others use as well.
+ANALYZES = 600.0
 #: A batch ends well within the limit of a statement, also with every index there.
 AT_ONCE = 2_000
 RECORD = text(
@@ -124,7 +127,14 @@ def seed(database: Database, rows: int) -> None:
             connection.execute(statement, given)
 
         database.write(fill)
-    database.read(lambda c: c.execute(text("ANALYZE")))
+    longer = database.at_length.with_statements_of(ANALYZES)
+    database.write(analyze, limit=longer)
+
+
+def analyze(connection: Connection) -> None:
+    """Update the statistics of the planner."""
+    with RUNNING.answers_within(ANALYZES):
+        connection.execute(text("ANALYZE"))
 
 
 def measure(url: str, rows: int) -> None:
