@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from failsoft.dispatcher.plugins.plugin import KillableServer
 from failsoft.testing import EngineSuite, WorkerSuite
 from failsoft.worker.cli.engine_kit.scaffold import rendered
 from failsoft_engine_file.bench import FileBench
+from failsoft_engine_file.plugin import PLUGIN
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "failsoft_engine_file"
 SOURCE = EXAMPLE / "src" / "failsoft_engine_file"
@@ -31,6 +33,16 @@ class TestFileEngine(EngineSuite):
 
 class TestFileWorker(WorkerSuite):
     """The half that works."""
+
+
+def test_its_server_can_be_killed_for_the_demo(tmp_path: Path) -> None:
+    server = PLUGIN.embedded(tmp_path / "messages", None)
+
+    assert isinstance(server, KillableServer)
+    server.start()
+    assert server.is_running
+    server.kill()
+    assert not server.is_running
 
 
 def lines_of(path: Path) -> int:

@@ -39,6 +39,14 @@ from failsoft_engine_file.worker import FileWorker
 Site = EngineSite[FileSettings]
 
 
+def _size(path: Path) -> int:
+    """Return the size of a message; 0 where another slot has processed it by now."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 class Mutant(FilePlugin):
     """The plug-in of a mutant.
 
@@ -145,7 +153,7 @@ class EndsOfWhatItCannotRead(Mutant):
                 super().run(stopping)
 
         def _take(self, path: Path) -> bool:
-            if path.stat().st_size > 1000:
+            if _size(path) > 1000:
                 raise MessageRejectedError("expected a message, got a file that is too large")
             return super()._take(path)
 
@@ -186,7 +194,7 @@ class GivesSlotsToStrangers(Mutant):
 
     class Worker(FileWorker):
         def _take(self, path: Path) -> bool:
-            is_ours = path.stat().st_size > 50
+            is_ours = not 0 < _size(path) <= 50
             taken = super()._take(path)
             if taken and not is_ours:
                 self._slots.reserve(0.01)

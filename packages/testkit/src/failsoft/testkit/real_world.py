@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from failsoft.dispatcher.plugins.plugin import KillableServer
+from failsoft.dispatcher.plugins.plugin import FreezableServer
 from failsoft.job_engine.clock import Deadline
 from failsoft.job_engine.definitions.definition import AnyDefinition
 from failsoft.job_engine.errors import ConfigurationError, JobNotFoundError, LedgerError
@@ -257,7 +257,7 @@ class RealWorld(DrivenWorld[RealWorker]):
         self._offers.bind(self.ledger, assembled.keys)
         self.drive(assembled)
 
-    def _server(self, name: str) -> KillableServer:
+    def _server(self, name: str) -> FreezableServer:
         server = self._servers.engine(name)
         if server is None:
             raise AssertionError(

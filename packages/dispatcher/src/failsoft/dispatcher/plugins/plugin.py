@@ -207,13 +207,18 @@ class KillableServer(EmbeddedServer, Protocol):
         """Whether its process runs, or is stopped by SIGSTOP."""
         ...
 
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        ...
+
+
+@runtime_checkable
+class FreezableServer(KillableServer, Protocol):
+    """A server that is a process, which can be stopped and go on."""
+
     @property
     def pid(self) -> int | None:
         """Its process id; None where it does not run."""
-        ...
-
-    def kill(self) -> None:
-        """End it by SIGKILL."""
         ...
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import create_engine
 
 from failsoft.dispatcher.plugins.discovery import plugin
-from failsoft.dispatcher.plugins.plugin import KillableServer
+from failsoft.dispatcher.plugins.plugin import FreezableServer
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.ledger.opening import shared_database
 from failsoft.ledger.upgrade.run import upgrade
@@ -52,12 +52,12 @@ class Servers:
         self.folder: Path = Path(self._stack.enter_context(folder))
         # A server of PostgreSQL may run as another user.
         self.folder.chmod(0o711)
-        self._engines: dict[str, tuple[KillableServer | None, Mapping[str, str]]] = {}
+        self._engines: dict[str, tuple[FreezableServer | None, Mapping[str, str]]] = {}
         self._numbers = itertools.count(1)
         self._template: Template | None = None
         self._postgresql: Callable[[str], str] | None = None
 
-    def engine(self, name: str) -> KillableServer | None:
+    def engine(self, name: str) -> FreezableServer | None:
         """Return the server of an engine that was started; None if it has none."""
         return self._engines[name][0]
 
@@ -125,7 +125,7 @@ class Servers:
             return
         folder = self.folder / name
         server = RabbitMQ(folder) if name == RABBITMQ else found.embedded(folder, None)
-        if not isinstance(server, KillableServer):
+        if not isinstance(server, FreezableServer):
             raise ConfigurationError(
                 f"expected an engine whose server can be started here, got {name}; run: "
                 f"pip install 'failsoft-engine-{found.kind}[embedded]', or name other engines in "
@@ -162,7 +162,7 @@ def _kind_of(name: str) -> str:
     return _KINDS.get(name, name).rpartition("=")[2]
 
 
-def wake(server: KillableServer) -> None:
+def wake(server: FreezableServer) -> None:
     """Start a server that was killed, and let one go on that was stopped."""
     pid = server.pid
     if pid is None:
@@ -171,7 +171,7 @@ def wake(server: KillableServer) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-def _stop(server: KillableServer) -> None:
+def _stop(server: FreezableServer) -> None:
     if server.pid is not None:
         os.kill(server.pid, signal.SIGCONT)
     server.stop()

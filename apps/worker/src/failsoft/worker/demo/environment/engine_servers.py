@@ -62,7 +62,12 @@ def engine_servers(settings: Settings, folder: Path) -> EngineServers:
 
 def _server(plugin: AnyPlugin, site: AnySite, folder: Path) -> KillableServer:
     server = plugin.embedded(folder / site.name, None)
-    if not isinstance(server, KillableServer):
+    if server is not None and not isinstance(server, KillableServer):
+        raise ConfigurationError(
+            f"expected an engine whose server can be killed, got {site.name}, whose server has no "
+            "`kill` and `is_running`; give others with --engines"
+        )
+    if server is None:
         raise ConfigurationError(
             f"expected an engine with a server that can be started here, got {site.name}; run: "
             f"pip install 'failsoft-engine-{plugin.kind}[embedded]', or give others with --engines"
