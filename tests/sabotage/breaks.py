@@ -335,6 +335,22 @@ BREAKS = (
         ("tests/contract/engines/test_rq_lost_replies.py", "-k", "end_was_not"),
     ),
     Break(
+        "rule 12",
+        "a wait that began ahead of the clock goes on until then",
+        f"{_LEDGER}/roles/waits.py",
+        "            times.pull_in_waits(connection, claim.job_id)\n",
+        "            pass\n",
+        ("tests/contract/ledgers/test_ledgers.py", "-k", "was_not_mended and Sqlite"),
+    ),
+    Break(
+        "decision 0102",
+        "a slot is given on before the code of its job is over",
+        f"{_WORKER}/attempts/runners.py",
+        "            lease = Lease(interrupt_thread, over)\n",
+        "            over()\n            lease = Lease(interrupt_thread)\n",
+        ("tests/unit/worker/attempts/test_runners.py", "-k", "left_the_jobs_code"),
+    ),
+    Break(
         "R13",
         "a job ends in RQ before its end is committed",
         f"{_RQ}/worker.py",

@@ -59,10 +59,14 @@ def hold_out(payload: Nothing, ctx: JobContext) -> None:
     wait_until(lambda: False, PATIENCE, "to be interrupted")
 
 
+NARROWED: list[str] = []
+
+
 @job(name="narrow")
 def narrow(payload: Nothing, ctx: JobContext) -> None:
     """Change what the jobs of a process share."""
     warnings.simplefilter("module")
+    NARROWED.append(ctx.job_id)
 
 
 CATALOGUE = Catalogue([work, hold_out, narrow])
@@ -115,17 +119,18 @@ def test_an_attempt_in_a_thread_runs_to_its_end(bench: Bench) -> None:
 def test_an_attempt_in_a_thread_has_left_the_jobs_code_before_its_end_is_recorded(
     bench: Bench,
 ) -> None:
-    found: list[tuple[JobState, bool]] = []
+    found: list[tuple[JobState, bool, list[str]]] = []
     claim = bench.offered.claim(name="narrow")
+    NARROWED.clear()
 
     def left_code() -> None:
-        found.append((bench.offered.state(), warnings.filters == filters))
+        found.append((bench.offered.state(), warnings.filters == filters, [*NARROWED]))
 
     with warnings.catch_warnings():
         filters = list(warnings.filters)
         ThreadRunner(*bench.parts).run(claim, left_code)
 
-    assert found == [(JobState.RUNNING, True)]
+    assert found == [(JobState.RUNNING, True, ["job-1"])]
     assert bench.offered.state() is JobState.SUCCEEDED
 
 

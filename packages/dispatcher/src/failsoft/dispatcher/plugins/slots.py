@@ -178,10 +178,12 @@ class Slots:
             logger.exception("a message could not be processed")
             failure = error
         finally:
-            # The thread before the slot: whoever reserves that finds one.
-            occupied.report(failure)
-            self._idle.release()
-            occupied.leave()
+            try:
+                occupied.report(failure)
+            finally:
+                # The thread before the slot: whoever reserves that finds one.
+                self._idle.release()
+                occupied.leave()
 
 
 class _Occupied:
