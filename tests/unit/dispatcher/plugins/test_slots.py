@@ -172,7 +172,8 @@ def test_a_slot_is_free_while_the_end_of_its_attempt_is_recorded(
     slots.submit({"v": 3}, lambda _: None)
 
     wait_until(lambda: len(script.begun) == 3, LONG, "each has begun in a thread of its own")
-    # As many ends as slots are being recorded by now: what is claimed next would find no thread.
+    # Twice as many ends as slots are being recorded by now: what is claimed next would have no
+    # thread.
     assert not slots.reserve(0.05)
     script.let_go.set()
     assert [slots.reserve(LONG), slots.reserve(LONG)] == [True, True]

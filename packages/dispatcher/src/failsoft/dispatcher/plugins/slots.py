@@ -38,8 +38,8 @@ class Slots:
     """Run messages side by side, as many as the post has slots.
 
     A slot is free again when the code of its job is over. The end is recorded after that, in the
-    thread that ran the code, while the slot's next message is claimed (decision 0102): there may
-    be as many ends that are being recorded as there are slots.
+    thread that ran the code, while the slot's next message is claimed (decision 0102). Attempts
+    whose code runs and those whose end is being recorded are at most twice as many as slots.
 
     A loop reserves a slot, takes a message, and hands it over:
 
