@@ -94,7 +94,8 @@ def test_sessions_are_found_to_be_lent_while_others_use_them(
     with ThreadPoolExecutor(4) as others:
         used = [others.submit(use) for _ in range(4)]
         try:
-            for _ in range(10):
+            # As often as shows a chance of one in a hundred.
+            for _ in range(150):
                 with closing(Database(url)) as database, pytest.raises(ConfigurationError):
                     SqlLedger(database).live_workers()
         finally:
