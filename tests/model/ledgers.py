@@ -30,7 +30,7 @@ from failsoft.testing.ledger_suite import fixtures
 
 MINUTE = timedelta(minutes=1)
 #: How many jobs one transaction inserts.
-BATCH = 5000
+BATCH = 500
 
 Rows = Mapping[Table, list[dict[str, Any]]]
 
@@ -44,7 +44,7 @@ def fill(database: Database, count: int) -> int:
         for place, history in some:
             _note(batch, history, job_id(place))
         written += len(batch[events])
-        database.write(partial(_insert, batch))
+        database.write(partial(_insert, batch), limit=database.at_length)
     return written
 
 
