@@ -1,9 +1,11 @@
 """A console on a ledger in which everything has happened, without a server for it."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -20,7 +22,7 @@ from failsoft.job_engine.errors import LedgerUnavailableError
 from failsoft.ledger import SqlLedger
 from failsoft.ledger.opening import shared_database
 from failsoft.ledger.upgrade.run import upgrade
-from tests.console.scene import Scene, scene
+from tests.console.scene import Scene, expect_rq_away, scene
 from tests.unit.support.memory_app import MemoryApp
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
@@ -95,7 +97,22 @@ def make_ledger(sqlite_url: str) -> Iterator[Callable[[], SqlLedger]]:
         yield lambda: SqlLedger(database)
 
 
+@pytest.fixture(scope="module")
+def played(tables_on_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene]:
+    """A ledger in which the scene has been played: to copy it takes a hundredth of that."""
+    file = tmp_path_factory.mktemp("played") / "ledger.db"
+    shutil.copy(tables_on_sqlite, file)
+    with closing(shared_database(f"sqlite:///{file}")) as database:
+        upgrade(database)
+        return file, scene(SqlLedger(database))
+
+
 @pytest.fixture
-def shown(make_ledger: Callable[[], SqlLedger]) -> Shown:
-    ledger = make_ledger()
-    return Shown(Surroundings(ledger), scene(ledger))
+def shown(played: tuple[Path, Scene], tmp_path: Path) -> Iterator[Shown]:
+    file, found = played
+    url = f"sqlite:///{shutil.copy(file, tmp_path / 'ledger.db')}"
+    with closing(shared_database(url)) as database:
+        ledger = SqlLedger(database)
+        # It is away for some seconds, and the scene may be older.
+        expect_rq_away(ledger)
+        yield Shown(Surroundings(ledger), found)

@@ -84,9 +84,7 @@ def scene(ledger: SqlLedger, *, moment: float = 0.0) -> Scene:
     group = _group(ledger)
     _limited(ledger)
     ledger.pause(Pause("queue", "data-sync", "ada (console)", "import folder is moved"))
-    ledger.note_breakers(
-        "boot-web-1", {RQ: (timedelta(seconds=41), "Redis was not reached: connection refused")}
-    )
+    expect_rq_away(ledger)
     ledger.note_switch(RQ, "over", {"to": DRAMATIQ, "jobs": 204})
     ledger.audit(
         AuditEntry("a1", "grace", "console 10.0.0.7", "cancel", "job", held, outcome="refused")
@@ -97,6 +95,12 @@ def scene(ledger: SqlLedger, *, moment: float = 0.0) -> Scene:
         *(taken_over, all_failed[0], held, succeeded, scheduled, in_queue[0], running.job_id),
         *(group, _waiting(ledger), all_failed),
     )
+
+
+def expect_rq_away(ledger: SqlLedger) -> None:
+    """Let a process report for some seconds that it does not offer to RQ."""
+    away = (timedelta(seconds=41), "Redis was not reached: connection refused")
+    ledger.note_breakers("boot-web-1", {RQ: away})
 
 
 def _workers(ledger: SqlLedger) -> None:

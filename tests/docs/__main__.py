@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
+from typing import NoReturn
 
 from failsoft.dispatcher import use_dispatcher
 from failsoft.ledger.upgrade.run import upgrade
@@ -63,19 +64,19 @@ def _run(block: Block, page: ModuleType) -> bool:
     return False
 
 
-def main() -> int:
-    """Run a page; return the exit code."""
+def main() -> NoReturn:
+    """Run a page, and end with its exit code."""
     path = Path(sys.argv[1])
     page = ModuleType("page")
     page.__file__ = str(path)
     sys.modules["page"] = page
     with _house(page):
-        return int(not all(_run(block, page) for block in blocks_of(path)))
-
-
-if __name__ == "__main__":
-    code = main()
+        code = int(not all(_run(block, page) for block in blocks_of(path)))
     sys.stdout.flush()
     sys.stderr.flush()
     # The workers' threads would go on.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
 """Every program and every command of the guide works as printed."""
 
+import os
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from failsoft.worker.cli import main
 from tests.docs.page import blocks_of, commands_of
+from tests.servers.fork_server import ForkServer
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "jobs"
 PAGES = sorted(page for page in GUIDE.glob("*.md") if page.name != "README.md")
@@ -21,18 +22,21 @@ MOST_LINES = 300
 _pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
+@pytest.fixture(scope="module")
+def page_server() -> Iterator[ForkServer]:
+    """Forks a process for each page."""
+    with ForkServer("tests.docs.__main__", "failsoft.dispatcher.plugins.memory") as started:
+        yield started
+
+
 @_pages
-def test_a_page_runs_as_printed(page: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.docs", str(page)],
-        cwd=GUIDE.parents[2],
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
+def test_a_page_runs_as_printed(page: Path, page_server: ForkServer, tmp_path: Path) -> None:
+    log = tmp_path / "page.log"
+    ran = page_server.fork(
+        "tests.docs.__main__", [str(page)], env=dict(os.environ), cwd=GUIDE.parents[2], log=log
     )
 
-    assert ran.returncode == 0, ran.stderr
+    assert ran.wait(110) == 0, log.read_text()
 
 
 @_pages

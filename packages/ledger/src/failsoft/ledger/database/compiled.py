@@ -8,7 +8,6 @@ and None. Errors are SQLAlchemy's all the same; only its statement events are no
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -169,6 +168,18 @@ def execute_many(
     return _prepared(statement, connection.dialect).execute_many(connection, values)
 
 
-@lru_cache
+#: So many are kept: more than there are, unless their shapes are of strangers' making.
+_MOST = 1024
+#: Those of each kind of database. A statement is compiled once, however many ledgers of a kind a
+#: process opens, and in a forked process not at all where its parent has executed it.
+_prepared_of: dict[tuple[type[Dialect], Statement], CompiledStatement] = {}
+
+
 def _prepared(statement: Statement, dialect: Dialect) -> CompiledStatement:
-    return CompiledStatement(statement, dialect)
+    key = type(dialect), statement
+    found = _prepared_of.get(key)
+    if found is None:
+        if len(_prepared_of) >= _MOST:
+            _prepared_of.clear()
+        found = _prepared_of.setdefault(key, CompiledStatement(statement, dialect))
+    return found
