@@ -149,6 +149,12 @@ def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
     return itemgetter(*names) if len(names) > 1 else lambda given: (given[names[0]],)
 
 
+def prepare(statements: Iterable[Statement], dialect: Dialect) -> None:
+    """Compile statements for a database, to which nothing need be connected yet."""
+    for statement in statements:
+        _prepared(statement, dialect)
+
+
 def execute(connection: AnyConnection, statement: Statement, values: Mapping[str, Any]) -> Outcome:
     """Execute a statement that lives as long as the process, prepared at its first execution."""
     return _prepared(statement, connection.dialect).execute(connection, values)

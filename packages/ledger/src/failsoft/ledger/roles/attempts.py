@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -10,18 +11,21 @@ from sqlalchemy import Connection, and_, bindparam, or_, select
 from failsoft.job_engine.attempt.interrupts import CancelRequested, Fenced
 from failsoft.job_engine.errors import JobDeferredError
 from failsoft.job_engine.ports.clock import DELAY, spans_of_end
+from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import Claim, Conclusion, Progress, StepRecord, Ticket
 from failsoft.job_engine.records.states import (
     CLAIM,
     EXHAUST,
+    FAIL,
     RECOVER,
+    RETRY,
     STOP,
     SUCCEED,
     TRANSITIONS,
     JobState,
 )
 from failsoft.ledger.database.answers import ANSWERS
-from failsoft.ledger.database.compiled import execute
+from failsoft.ledger.database.compiled import execute, prepare
 from failsoft.ledger.database.errors import WorkError
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.role import SqlRole
@@ -30,7 +34,7 @@ from failsoft.ledger.roles import tx_steps, waits
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import by_itself, jobs
 from failsoft.ledger.schema.tables import attempts, steps
-from failsoft.ledger.transitions import apply, fenced_writes, limits
+from failsoft.ledger.transitions import apply, fenced_writes, limits, measures
 from failsoft.ledger.transitions import uncharge as uncharge_crash
 from failsoft.ledger.transitions.apply import After, Cause, Change
 from failsoft.ledger.transitions.compare_and_set import (
@@ -39,6 +43,15 @@ from failsoft.ledger.transitions.compare_and_set import (
     joint,
 )
 from failsoft.ledger.transitions.consequences import wake
+
+#: How most attempts end, and whose: what is compiled ahead of them has the shape of these.
+_ERROR = ErrorRecord("", "", "")
+_USUAL = (
+    Conclusion(SUCCEED, result=""),
+    Conclusion(RETRY, error=_ERROR),
+    Conclusion(FAIL, error=_ERROR),
+)
+_NOBODYS = Claim("", 0, "", "", "", "", "", "", 1, 0, 0, 0, timedelta())
 
 _TARGETS = {transition.name: transition.target for transition in TRANSITIONS}
 _UNLIMITED, _LIMITED = {"is_limited": False}, {"is_limited": True}
@@ -83,6 +96,19 @@ _MY_END = select(attempts.c.outcome).where(
 
 class SqlAttempts(SqlRole):
     """`AttemptLedger` on SQL; every method may be repeated after a lost reply (F22)."""
+
+    def prepare_attempts(self) -> None:
+        """Compile what most attempts execute; nothing is connected to.
+
+        For the process that forks one for each attempt: none of those compiles it again.
+        """
+        dialect = self._database.engine.dialect
+        prepare((_BEGIN, *fenced_writes.statements_of_steps(dialect.name)), dialect)
+        prepare(measures.statements_of_batches(dialect.name), dialect)
+        for conclusion in _USUAL:
+            change = _concluding(_NOBODYS, conclusion)
+            alone = apply.statements_alone(dialect.name, conclusion.transition, change)
+            prepare(alone, dialect)
 
     def claim(self, ticket: Ticket) -> Claim | None:
         """Take an offered job; None if the offer is void (rule 6)."""

@@ -4,6 +4,7 @@ Each is a single compare-and-set made from the transition table; the number of r
 decides (rule 4). The event of a transition is appended in the same transaction (rule 22).
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection
 
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import CANCEL, JobState, Transition
-from failsoft.ledger.database.compiled import AnyRow
+from failsoft.ledger.database.compiled import AnyRow, Statement
 from failsoft.ledger.database.joint import JointWrite
 from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.database.timestamps import microseconds
@@ -22,6 +23,7 @@ from failsoft.ledger.transitions.compare_and_set import (
     Change,
     compare_and_set,
     joint,
+    statements_of,
 )
 from failsoft.ledger.transitions.consequences import on_end
 
@@ -44,6 +46,11 @@ def apply_alone(raw: RawConnection, transition: Transition, change: Change) -> A
 def joint_alone(transition: Transition, change: Change) -> JointWrite[AnyRow | None] | None:
     """Return the same as a part of a statement for several attempts; see `joint`."""
     return joint(transition, _alone(transition, change))
+
+
+def statements_alone(dialect: str, transition: Transition, change: Change) -> Iterator[Statement]:
+    """Return what `apply_alone` executes in a database of a dialect; see `statements_of`."""
+    return statements_of(dialect, transition, _alone(transition, change))
 
 
 def _alone(transition: Transition, change: Change) -> Change:

@@ -1,7 +1,7 @@
 """One change of a job's state: the compare-and-set of a transition, and its event."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -53,6 +53,10 @@ class Change:
     error: str | None = None
 
 
+#: The values of a change that count from now, and the moments that they end at.
+_Spans = tuple[Mapping[str, After], Mapping[str, datetime]]
+
+
 def compare_and_set(
     connection: AnyConnection, transition: Transition, change: Change
 ) -> AnyRow | None:
@@ -64,25 +68,35 @@ def compare_and_set(
         The changed row, or None if the job is not as it was seen.
     """
     spans, bounds = _spans(change)
-    statement = statements.compare_and_set(
-        transition,
-        frozenset(change.guard),
-        frozenset(change.values),
-        frozenset(spans),
-        bounded=frozenset(bounds),
-    )
+    statement = _statement(connection.dialect.name, transition, change, (spans, bounds))
     parameters = _parameters(transition, change, spans, bounds)
     if connection.dialect.name == "postgresql":
         parameters |= {"at_job": change.job_id, "to_outcome": transition.name}
         parameters |= {"to_shard": counters.any_shard()}
         parameters |= event_detail(transition.name, change.cause)
         parameters |= _error_of(change) | notices.told(transition, change.cause.detail)
-        at_once_ = postgresql.change(statement, transition, with_error=change.error is not None)
-        return _executed(connection, at_once_, parameters, transition)
+        return _executed(connection, statement, parameters, transition)
     row = _executed(connection, statement, parameters, transition)
     if row is not None:
         _note(connection, transition, change, row)
     return row
+
+
+def statements_of(dialect: str, transition: Transition, change: Change) -> Iterator[Statement]:
+    """Return what `compare_and_set` executes where the event of an attempt's end is packed.
+
+    Args:
+        dialect: The database's.
+        transition: One that ends an attempt.
+        change: One of the same shape.
+    """
+    yield _statement(dialect, transition, change, _spans(change))
+    if dialect != "postgresql":
+        yield _end_of(change)
+        if transition.target.is_terminal:
+            yield counters.count_end(dialect)
+        if notices.kind_of(transition) is not None:
+            yield notices.INSERT
 
 
 def joint(transition: Transition, change: Change) -> JointWrite[AnyRow | None] | None:
@@ -137,8 +151,27 @@ def _together(
     return {row.id: row for row in execute(raw, statement, values).rows}
 
 
-def _spans(change: Change) -> tuple[Mapping[str, After], Mapping[str, datetime]]:
-    """Return the values that count from now, and the moments that they end at."""
+def _statement(
+    dialect: str, transition: Transition, change: Change, spans_and_bounds: _Spans
+) -> Statement:
+    spans, bounds = spans_and_bounds
+    statement = statements.compare_and_set(
+        transition,
+        frozenset(change.guard),
+        frozenset(change.values),
+        frozenset(spans),
+        bounded=frozenset(bounds),
+    )
+    if dialect != "postgresql":
+        return statement
+    return postgresql.change(statement, transition, with_error=change.error is not None)
+
+
+def _end_of(change: Change) -> Statement:
+    return statements.END_ATTEMPT if change.error is None else statements.END_WITH_ERROR
+
+
+def _spans(change: Change) -> _Spans:
     spans = {name: value for name, value in change.values.items() if isinstance(value, After)}
     return spans, {name: value.at_most for name, value in spans.items() if value.at_most}
 
@@ -189,8 +222,7 @@ def _note(connection: AnyConnection, transition: Transition, change: Change, row
         execute(connection, statements.INSERT_ATTEMPT, begun)
     elif transition.ends_attempt:
         ended = {"at_job": row.id, "at_epoch": change.guard["epoch"], "to_outcome": transition.name}
-        end = statements.END_ATTEMPT if change.error is None else statements.END_WITH_ERROR
-        execute(connection, end, ended | _error_of(change))
+        execute(connection, _end_of(change), ended | _error_of(change))
     if transition.target.is_terminal:
         ended = {"name": row.name, "queue": row.queue, "engine": row.engine or ""}
         ended |= {"outcome": row.state, "shard": counters.any_shard()}

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from failsoft.job_engine.attempt.interrupts import Fenced
 from failsoft.job_engine.records.job import Claim, StepKind, StepRecord
-from failsoft.ledger.database.compiled import AnyConnection, execute
+from failsoft.ledger.database.compiled import AnyConnection, Statement, execute
 from failsoft.ledger.database.joint import JointWrite
 from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.transitions import postgresql, statements
@@ -61,6 +61,13 @@ def record_step(connection: AnyConnection, claim: Claim, step: StepRecord) -> bo
         return True
     # It was recorded before, and the reply lost; or another attempt has the authority.
     return execute(connection, statements.HELD, seen).one_or_none() is not None
+
+
+def statements_of_steps(dialect: str) -> Sequence[Statement]:
+    """Return what `record_step` executes in a database of a dialect."""
+    if dialect == "postgresql":
+        return postgresql.RECORD_STEP, postgresql.SETTLE_STEP
+    return statements.FENCE, statements.insert_step(dialect), statements.SETTLE_STEP
 
 
 def joint_step(claim: Claim, step: StepRecord) -> JointWrite[bool] | None:

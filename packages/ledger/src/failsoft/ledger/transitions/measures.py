@@ -4,6 +4,7 @@ A batch leaves a row that says that it was added; the next batch of its process 
 the last batch of a killed process left is taken away a day later.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, or_, select
 
 from failsoft.job_engine.ports.measures import NOTICES, Batch, Series
+from failsoft.ledger.database.compiled import Statement, execute, execute_many
 from failsoft.ledger.database.inserts import AnyInsert, insert_into
 from failsoft.ledger.database.timestamps import now_us
 from failsoft.ledger.schema.tables import measures, notices
@@ -30,14 +32,19 @@ _FORGET = delete(measures).where(
 def add(connection: Connection, batch: Batch) -> None:
     """Add a batch, unless it was added."""
     dialect = connection.dialect.name
-    if connection.execute(_mark(dialect), {"batch": batch.id}).first() is None:
+    if not execute(connection, _mark(dialect), {"batch": batch.id}).rows:
         return
-    connection.execute(_FORGET, {"after": batch.after})
+    execute(connection, _FORGET, {"after": batch.after})
     shard = any_shard()
     # In one order everywhere, so that no two transactions wait for each other.
     more = [_row(series, shard, count) for series, count in sorted(batch.counts.items())]
     if more:
-        connection.execute(_add(dialect), more)
+        execute_many(connection, _add(dialect), more)
+
+
+def statements_of_batches(dialect: str) -> Sequence[Statement]:
+    """Return what `add` executes in a database of a dialect."""
+    return _mark(dialect), _FORGET, _add(dialect)
 
 
 def forget_notices(connection: Connection, before: datetime) -> None:
