@@ -274,8 +274,8 @@ BREAKS = (
         "counts",
         "an attempt that honours a cancel request is not counted among the ends",
         f"{_LEDGER}/transitions/compare_and_set.py",
-        "    if transition.target.is_terminal:",
-        '    if transition.target.is_terminal and transition.name != "stop":',
+        "    if transition.target.is_terminal:\n        ended =",
+        '    if transition.target.is_terminal and transition.name != "stop":\n        ended =',
         (*CONTRACT[:2], "Sqlite and counted_however"),
     ),
     Break(

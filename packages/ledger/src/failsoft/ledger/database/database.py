@@ -298,6 +298,11 @@ class Database:
         else:
             pool.dispose()
 
+    @property
+    def longest_call(self) -> float:
+        """How long a call may use a connection, in seconds, but for one with many statements."""
+        return self._limit.whole
+
     def has_turn(self) -> bool:
         """Return whether this thread is in the middle of a transaction that writes to SQLite."""
         return isinstance(self._writer, sqlite.Writer) and self._writer.has_turn()

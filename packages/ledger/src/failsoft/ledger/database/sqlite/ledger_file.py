@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from failsoft.job_engine.errors import LedgerForkedError, LedgerUnavailableError
 from failsoft.ledger.database import forks
+from failsoft.ledger.database.call_limit import RUNNING
 from failsoft.ledger.database.sqlite.descriptors import Locks
 from failsoft.ledger.database.sqlite.file_identity import Identity, Names, locks_of
 from failsoft.ledger.database.sqlite.private_file import expect_usable, no_ledger
@@ -29,7 +31,8 @@ logger: logging.Logger = logging.getLogger("failsoft.ledger")
 #: How often the file is checked to be whole and its locks to be held, in seconds; a commit checks
 #: the file besides.
 LOOK_SECONDS = 0.1
-#: How long a fork, or a file that has changed, waits for connections in use, in seconds.
+#: How long a file that has changed waits for connections in use, in seconds. A fork waits as much
+#: longer as a call may take: a child that is forked in the middle of one is refused for good.
 PATIENCE_SECONDS = 0.5
 #: What a connection of the caller's is known by.
 _KNOWN = "failsoft_ledger_file"
@@ -44,6 +47,11 @@ class User(Protocol):
 
     def has_turn(self) -> bool:
         """Return whether this thread is in the middle of a transaction."""
+        ...
+
+    @property
+    def longest_call(self) -> float:
+        """How long a call may use a connection, in seconds."""
         ...
 
 
@@ -149,7 +157,7 @@ class LedgerFile:
     @contextmanager
     def opening(self, connection: LedgerConnection) -> Iterator[None]:
         """Let a connection be opened, and know of it."""
-        with self._gate:
+        with self._at_the_gate():
             self._expect_own_table()
             if self.is_lost:
                 self._expect_another_log()
@@ -253,7 +261,10 @@ class LedgerFile:
         """Close what can be closed; until the fork is over, nothing is opened."""
         self._gate.acquire()
         if self._open:
-            self._close_all(0.0 if any(u.has_turn() for u in self._users) else PATIENCE_SECONDS)
+            users = list(self._users)
+            is_within_call = any(each.has_turn() for each in users)
+            longest = max((each.longest_call for each in users), default=0.0)
+            self._close_all(0.0 if is_within_call else PATIENCE_SECONDS + longest)
 
     def after_fork_in_parent(self) -> None:
         """Open connections again on demand."""
@@ -266,6 +277,20 @@ class LedgerFile:
         self._identity = self._locks = self._lost = None
         self.is_lost = False
         self._gate = threading.RLock()
+
+    @contextmanager
+    def _at_the_gate(self) -> Iterator[None]:
+        """Open a connection while no fork waits for those in use, within the call's time."""
+        left = RUNNING.left()
+        if not self._gate.acquire(timeout=-1 if left == inf else max(left, 0.0)):
+            raise LedgerUnavailableError(
+                f"expected a connection to {self.path} in time, got none: this process is about "
+                "to be forked, and waits for a transaction of another thread; try again"
+            )
+        try:
+            yield
+        finally:
+            self._gate.release()
 
     def _has_others(self, connection: LedgerConnection) -> bool:
         return any(each is not connection and not each.is_closing for each in list(self._open))
