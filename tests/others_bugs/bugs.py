@@ -277,7 +277,7 @@ BUGS = (
             ),
             "tests/faults/processes/test_forks.py": (
                 "test_no_job_of_a_parent_or_its_children_is_lost",
-                "test_a_child_that_is_forked_within_a_transaction_is_refused",
+                "test_a_child_that_is_forked_within_a_long_transaction_is_refused",
             ),
         },
     ),

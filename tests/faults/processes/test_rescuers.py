@@ -126,7 +126,10 @@ def test_a_long_queue_of_an_engine_that_is_known_to_be_dead_moves_at_once(
     look_until(deployment, lambda: all(each.job().engine == "dramatiq" for each in handles[::50]))
     look_until(deployment, lambda: not deployment.app.ledger.count_offers("rq", "threads"))
 
-    assert {each.job().handoffs for each in handles} == {1}
+    # On a busy machine Redis may not have answered in time, and some may have been there by then.
+    of_redis = [each for each in handles if each.dispatched.engine == "rq"]
+    assert {each.job().handoffs for each in of_redis} == {1}
+    assert {each.job().engine for each in handles} == {"dramatiq"}
 
 
 def dead_job(deployment: Deployment) -> JobHandle[int]:

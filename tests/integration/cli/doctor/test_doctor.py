@@ -109,7 +109,7 @@ def test_a_redis_that_is_switched_off_is_not_missed(
 ) -> None:
     answer = cli.run(*DOCTOR, USE_RQ="false", AMQP_URL=second_valkey.url)
 
-    assert answer.status == OK
+    assert answer.status == OK, answer.out
     assert found(answer, "rq") == ("ok", "switched off by USE_RQ", "")
 
 

@@ -146,8 +146,10 @@ class LedgerFile:
         self._locks: Locks | None = None
         self._lost: Identity | None = None
         self._next_look = 0.0
-        # While it is held no connection is opened: a fork holds it.
+        # While it is held no connection is opened: a fork holds it, and waits for those that are.
+        # So who has one waits for the other lock alone, which a fork takes last.
         self._gate = threading.RLock()
+        self._lock = threading.RLock()
         forks.bring_across_forks(self)
 
     def add_user(self, user: User) -> None:
@@ -157,7 +159,7 @@ class LedgerFile:
     @contextmanager
     def opening(self, connection: LedgerConnection) -> Iterator[None]:
         """Let a connection be opened, and know of it."""
-        with self._at_the_gate():
+        with self._at_the_gate(), self._lock:
             self._expect_own_table()
             if self.is_lost:
                 self._expect_another_log()
@@ -174,7 +176,7 @@ class LedgerFile:
 
     def recognise(self, opened: LedgerConnection) -> None:
         """Take what a connection has opened for the file, or notice that it is another one."""
-        with self._gate:
+        with self._lock:
             found = self._names.identity()
             if found != self._identity and not self._has_others(opened):
                 # The last one beside it was closed before it had read, and took the log along.
@@ -265,9 +267,11 @@ class LedgerFile:
             is_within_call = any(each.has_turn() for each in users)
             longest = max((each.longest_call for each in users), default=0.0)
             self._close_all(0.0 if is_within_call else PATIENCE_SECONDS + longest)
+        self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
         """Open connections again on demand."""
+        self._lock.release()
         self._gate.release()
 
     def after_fork_in_child(self) -> None:
@@ -276,7 +280,7 @@ class LedgerFile:
         self._open = WeakSet()
         self._identity = self._locks = self._lost = None
         self.is_lost = False
-        self._gate = threading.RLock()
+        self._gate, self._lock = threading.RLock(), threading.RLock()
 
     @contextmanager
     def _at_the_gate(self) -> Iterator[None]:
@@ -298,7 +302,7 @@ class LedgerFile:
     def _look(self) -> None:
         self._next_look = time.monotonic() + LOOK_SECONDS
         if self.is_lost:
-            with self._gate:
+            with self._lock:
                 self._expect_all_closed()
         elif self._identity is not None and self._open:
             if self._names.identity() != self._identity:
@@ -307,7 +311,7 @@ class LedgerFile:
                 self._take_locks_anew(self._identity)
 
     def _lose(self) -> NoReturn:
-        with self._gate:
+        with self._lock:
             if not self.is_lost:
                 self.is_lost, self._lost = True, self._identity
                 logger.error("%s", _changed(self.path))
@@ -362,7 +366,7 @@ class LedgerFile:
         self._locks = locks
 
     def _take_locks_anew(self, identity: Identity) -> None:
-        with self._gate:
+        with self._lock:
             # They may be held through other descriptors than before.
             self._locks = locks_of(identity)
             if self._open and self._locks and not self._locks.are_held():
