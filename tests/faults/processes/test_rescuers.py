@@ -28,6 +28,13 @@ SLACK = 20
 LOOKS = 5
 
 
+@pytest.fixture
+def environment(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    # Redis is there, and is to be given every job, however long a busy machine takes for it.
+    environment.setenv("FAILSOFT_DISPATCH_BUDGET", "15s")
+    return environment
+
+
 @pytest.mark.fault("F25")
 def test_a_rescuer_that_wakes_with_a_stale_view_changes_nothing(deployment: Deployment) -> None:
     handle = dead_job(deployment)
@@ -126,10 +133,7 @@ def test_a_long_queue_of_an_engine_that_is_known_to_be_dead_moves_at_once(
     look_until(deployment, lambda: all(each.job().engine == "dramatiq" for each in handles[::50]))
     look_until(deployment, lambda: not deployment.app.ledger.count_offers("rq", "threads"))
 
-    # On a busy machine Redis may not have answered in time, and some may have been there by then.
-    of_redis = [each for each in handles if each.dispatched.engine == "rq"]
-    assert {each.job().handoffs for each in of_redis} == {1}
-    assert {each.job().engine for each in handles} == {"dramatiq"}
+    assert {each.job().handoffs for each in handles} == {1}
 
 
 def dead_job(deployment: Deployment) -> JobHandle[int]:
