@@ -168,9 +168,9 @@ def test_people_get_a_table_that_fits_and_says_what_to_do(live_cli: CommandLine)
     ledger = live_cli.folder / "ledger.db"
     ledger.chmod(0o644)
 
-    answer = live_cli.run("doctor", COLUMNS="80")
+    answer = live_cli.run("doctor", "--timeout", "30s", COLUMNS="80")
 
-    assert answer.status == OK
+    assert answer.status == OK, answer.out
     assert max(len(line) for line in answer.out.splitlines()) <= 80
     assert f"→chmod600{ledger}" in "".join(answer.out.split())
     assert "REDIS_URL (environment)" in answer.out

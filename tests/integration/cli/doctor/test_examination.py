@@ -114,6 +114,24 @@ def test_a_frozen_server_costs_no_more_than_the_limit(patient: Patient, valkey: 
     assert watch.elapsed < 2 * LIMIT + timedelta(seconds=1)
 
 
+def test_servers_that_answer_late_are_waited_for_up_to_the_limit(
+    patient: Patient, valkey: Valkey, second_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAILSOFT_CELERY_BROKER_URL", second_valkey.url)
+    patient.settings["engines"] = "rq,dramatiq,celery"
+    for server in (valkey, second_valkey):
+        with server.client() as client:
+            client.config_set("appendonly", "yes")
+            client.client_pause(2 * 1000, all=True)
+
+    status = patient.examine(redis_url=valkey.url)
+
+    assert status == OK, patient.findings
+    assert patient.found("rq write") == "wrote what an offer writes"
+    assert patient.found("dramatiq write") == "wrote what an offer writes"
+    assert patient.found("celery write") == "wrote what an offer writes"
+
+
 def test_rabbitmq_takes_a_message_with_a_confirm(patient: Patient, amqp_url: str) -> None:
     patient.settings["amqp_url"] = amqp_url
 

@@ -17,7 +17,7 @@ from failsoft.queue.sentinels import SentinelQuorum, leave_parted
 #: How long a command of a dispatcher may wait for its answer.
 COMMAND_TIMEOUT = timedelta(seconds=1)
 
-_clients: dict[tuple[int, str, str], Redis] = {}
+_clients: dict[tuple[int, str, str, timedelta], Redis] = {}
 
 
 def shared_client(
@@ -37,7 +37,7 @@ def shared_client(
     Raises:
         ConfigurationError: If the URL cannot be read.
     """
-    key = (os.getpid(), url, purpose)
+    key = (os.getpid(), url, purpose, timeout)
     if key not in _clients:
         _clients[key] = _make(url, timeout)
     return _clients[key]
@@ -109,6 +109,6 @@ def _sentinel_client(url: str, options: dict[str, Any]) -> Redis:
 
 def close_clients() -> None:
     """Close the connections of every client of this process; each may still be used."""
-    for (pid, _, _), client in list(_clients.items()):
+    for (pid, *_), client in list(_clients.items()):
         if pid == os.getpid():
             client.connection_pool.disconnect()

@@ -21,12 +21,9 @@ from failsoft.engine_api import (
 )
 from failsoft.queue.client import shared_client
 
-#: How long a probe may take.
-PROBE_BUDGET = timedelta(seconds=1)
-
 
 def look_at_redis(
-    name: str, url: str, variable: str, probe: Callable[[], EngineHealth]
+    name: str, url: str, variable: str, probe: Callable[[], EngineHealth], *, within: timedelta
 ) -> Iterator[Finding]:
     """Check a server.
 
@@ -35,8 +32,9 @@ def look_at_redis(
         url: Its URL.
         variable: The environment variable of the URL.
         probe: Writes what the engine would write.
+        within: How long each answer may take.
     """
-    client = shared_client(url, "doctor")
+    client = shared_client(url, "doctor", within)
     try:
         facts: Mapping[str, Any] = client.info()
     except NoPermissionError:

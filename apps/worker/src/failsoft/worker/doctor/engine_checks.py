@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -19,14 +20,19 @@ from failsoft.worker.configuration.settings import Settings
 from failsoft.worker.doctor.database import sqlite_path
 from failsoft.worker.engine_sites import LedgerOffers, sites
 
-PROBE_BUDGET = timedelta(seconds=1)
 
+def engine_checks(settings: Settings, limit: timedelta) -> Iterator[Check]:
+    """Return what there is to look at for each engine that the settings name.
 
-def engine_checks(settings: Settings) -> Iterator[Check]:
-    """Return what there is to look at for each engine that the settings name."""
+    A server may take half of the limit for an answer: then its check ends in time, and says which
+    answer was missed.
+    """
     for name, variable in settings.disabled.items():
         yield Check(name, partial(_off, name, variable))
-    found = list(sites(settings, LedgerOffers(partial(_opened, settings))))
+    opened = LedgerOffers(partial(_opened, settings))
+    found = [
+        (plugin, replace(site, answer_within=limit / 2)) for plugin, site in sites(settings, opened)
+    ]
     for plugin, site in found:
         yield from plugin.checks(site) or (_probed(plugin, site),)
     yield Check("shared servers", lambda: _shared(found))
@@ -48,7 +54,7 @@ def _probed(plugin: AnyPlugin, site: AnySite) -> Check:
     def look() -> Iterator[Finding]:
         engine = plugin.build(site)
         with closing(engine.caller):
-            health = probed_twice(lambda: engine.adapter.probe(DEFAULT, _deadline()))
+            health = probed_twice(lambda: engine.adapter.probe(DEFAULT, _deadline(site)))
         yield (
             fine(site.name, health.detail)
             if health.healthy
@@ -70,5 +76,5 @@ def _shared(found: list[tuple[AnyPlugin, AnySite]]) -> Iterator[Finding]:
             yield warning(f"{site.name} server", f"is that of {other}, too", remedy)
 
 
-def _deadline() -> Deadline:
-    return Deadline.after(SystemClock(), PROBE_BUDGET)
+def _deadline(site: AnySite) -> Deadline:
+    return Deadline.after(SystemClock(), site.answer_within)

@@ -21,7 +21,7 @@ def examine(settings: Settings, limit: timedelta) -> list[Finding]:
     remedy = "check the ledger's database, or correct FAILSOFT_LEDGER_URL"
     checks = [
         Check("ledger", lambda: look_at_ledger(settings), remedy),
-        *engine_checks(settings),
+        *engine_checks(settings, limit),
         Check("namespaces", lambda: look_at_namespaces(settings), remedy),
         Check("workers", lambda: look_at_workers(settings), remedy),
         Check("retention", lambda: look_at_retention(settings), remedy),

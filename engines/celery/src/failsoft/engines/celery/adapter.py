@@ -1,6 +1,7 @@
 """The half that offers: one task of Celery's an offer."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from failsoft.engine_api import (
     Claiming,
@@ -17,22 +18,36 @@ from failsoft.engines.celery.rabbitmq.publisher import RabbitmqPublisher
 from failsoft.engines.celery.redis.publisher import RedisPublisher
 from failsoft.engines.celery.settings import CelerySettings
 from failsoft.queue import shared_client
+from failsoft.queue.client import COMMAND_TIMEOUT
 
 
-def make_publisher(settings: CelerySettings, purpose: str) -> Publisher:
-    """Return what publishes to the broker of a URL."""
+def make_publisher(
+    settings: CelerySettings, purpose: str, within: timedelta = COMMAND_TIMEOUT
+) -> Publisher:
+    """Return what publishes to the broker of a URL.
+
+    Args:
+        settings: The URL.
+        purpose: Of the connections to Redis, which those of other purposes do not use.
+        within: How long an answer of Redis may take; RabbitMQ's have a deadline each.
+    """
     if settings.is_rabbitmq:
         return RabbitmqPublisher(settings)
-    return RedisPublisher(shared_client(settings.broker_url, purpose))
+    return RedisPublisher(shared_client(settings.broker_url, purpose, within))
 
 
 class CeleryEngine:
     """`EngineAdapter` of Celery."""
 
-    def __init__(self, site: EngineSite[CelerySettings], purpose: str = "celery") -> None:
+    def __init__(
+        self,
+        site: EngineSite[CelerySettings],
+        purpose: str = "celery",
+        within: timedelta = COMMAND_TIMEOUT,
+    ) -> None:
         self.name: str = site.name
         self._site = site
-        self._publisher = make_publisher(site.settings, purpose)
+        self._publisher = make_publisher(site.settings, purpose, within)
 
     def offer(self, message: Message, queue: QueueProfile, deadline: Deadline) -> None:
         """Publish one task."""

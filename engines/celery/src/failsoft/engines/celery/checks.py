@@ -20,12 +20,12 @@ from failsoft.engine_api import (
 from failsoft.engines.celery.adapter import CeleryEngine
 from failsoft.engines.celery.rabbitmq.publisher import RabbitmqPublisher
 from failsoft.engines.celery.settings import CelerySettings
-from failsoft.queue.redis_checks import PROBE_BUDGET, look_at_redis
+from failsoft.queue.redis_checks import look_at_redis
 
 
 def look_at_broker(site: EngineSite[CelerySettings]) -> Iterator[Finding]:
     """Look at the server, and write what an offer writes."""
-    engine = CeleryEngine(site, "doctor")
+    engine = CeleryEngine(site, "doctor", site.answer_within)
     try:
         if site.settings.is_rabbitmq:
             yield from _look_at_rabbitmq(site, engine)
@@ -34,7 +34,8 @@ def look_at_broker(site: EngineSite[CelerySettings]) -> Iterator[Finding]:
                 site.name,
                 site.settings.broker_url,
                 site.variables["broker_url"],
-                lambda: engine.probe(DEFAULT, _deadline()),
+                lambda: engine.probe(DEFAULT, _deadline(site)),
+                within=site.answer_within,
             )
     finally:
         engine.disconnect()
@@ -44,7 +45,7 @@ def _look_at_rabbitmq(site: EngineSite[CelerySettings], engine: CeleryEngine) ->
     shown = ";".join(map(redacted_url, site.settings.nodes))
     for url in site.settings.nodes:
         yield from _login(site.name, url)
-    health = probed_twice(lambda: engine.probe(DEFAULT, _deadline()))
+    health = probed_twice(lambda: engine.probe(DEFAULT, _deadline(site)))
     if not health.healthy:
         remedy = f"start RabbitMQ, or correct {site.variables['broker_url']}"
         yield unreachable(site.name, f"{shown}: {health.detail}", remedy)
@@ -71,7 +72,7 @@ def _arguments(site: EngineSite[CelerySettings]) -> Iterator[Finding]:
     check, queue = f"{site.name} queue", site.queue_name(DEFAULT)
     publisher = RabbitmqPublisher(site.settings)
     try:
-        found = publisher.differences(queue, _deadline())
+        found = publisher.differences(queue, _deadline(site))
     except EngineError as error:
         yield warning(check, f"{queue}: {error}", "look at the server's log")
         return
@@ -93,5 +94,5 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _deadline() -> Deadline:
-    return Deadline.after(SystemClock(), PROBE_BUDGET)
+def _deadline(site: EngineSite[CelerySettings]) -> Deadline:
+    return Deadline.after(SystemClock(), site.answer_within)

@@ -12,6 +12,7 @@ import logging
 import multiprocessing.process
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
@@ -37,7 +38,6 @@ from failsoft.engine_api import (
 from failsoft.engines.celery.adapter import CeleryEngine
 from failsoft.engines.celery.messages import TASK
 from failsoft.engines.celery.settings import CelerySettings
-from failsoft.queue.redis_checks import PROBE_BUDGET
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
@@ -46,6 +46,8 @@ _billiard: Any = billiard
 
 #: How often a process looks whether the broker answers, in seconds.
 LOOK_SECONDS = 5.0
+#: How long that look may take.
+PROBE_TIME = timedelta(seconds=1)
 #: How long a task waits for its process to have begun, in seconds.
 BEGIN_SECONDS = 60.0
 #: Where the worker process for other programs' processes is found.
@@ -144,7 +146,7 @@ class _Look:
     def run(self, stopping: threading.Event) -> None:
         """Look until the worker stops; then wait for what runs."""
         while not stopping.is_set():
-            deadline = Deadline.after(SystemClock(), PROBE_BUDGET)
+            deadline = Deadline.after(SystemClock(), PROBE_TIME)
             health = self._engine.probe(self._queue, deadline)
             if health.healthy:
                 self._link.answered()

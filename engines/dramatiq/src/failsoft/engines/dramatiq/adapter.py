@@ -1,6 +1,7 @@
 """Dramatiq on RabbitMQ or Redis: the fallback engine."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from failsoft.engine_api import (
     DEFAULT_NAMESPACE,
@@ -19,6 +20,7 @@ from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.engines.dramatiq.redis import SafeRedisBroker
 from failsoft.engines.dramatiq.settings import QueueType
 from failsoft.queue import shared_client
+from failsoft.queue.client import COMMAND_TIMEOUT
 
 SafeBroker = SafeRabbitmqBroker | SafeRedisBroker
 
@@ -29,12 +31,16 @@ def make_broker(
     inbox: Inbox | None = None,
     *,
     queue_type: QueueType = "classic",
+    answer_within: timedelta = COMMAND_TIMEOUT,
 ) -> SafeBroker:
-    """Return the broker for a URL: `amqp://` or `amqps://`, else Redis, which has no types."""
+    """Return the broker for a URL: `amqp://` or `amqps://`, else Redis, which has no types.
+
+    Redis answers within the time that is given; RabbitMQ's connection has bounds of its own.
+    """
     if url.startswith(("amqp://", "amqps://")):
         return SafeRabbitmqBroker(url, inbox, queue_type)
     purpose = "dramatiq-worker" if inbox else "dramatiq"
-    return SafeRedisBroker(shared_client(url, purpose), namespace, inbox)
+    return SafeRedisBroker(shared_client(url, purpose, answer_within), namespace, inbox)
 
 
 class DramatiqEngine:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any
 
@@ -22,20 +23,22 @@ from failsoft.engines.dramatiq.rabbitmq import SafeRabbitmqBroker
 from failsoft.engines.dramatiq.settings import DramatiqSettings
 from failsoft.queue.redis_checks import look_at_redis
 
-#: How long RabbitMQ may hold a publisher back before the look gives up, in seconds.
-BLOCKED_SECONDS = 1
-
 
 def look_at_broker(site: EngineSite[DramatiqSettings]) -> Iterator[Finding]:
     """Look at the server, and write what an offer writes."""
     url, variable = site.settings.amqp_url, site.variables["amqp_url"]
-    broker = make_broker(url, site.namespace, queue_type=site.settings.queue_type)
+    within = site.answer_within
+    broker = make_broker(
+        url, site.namespace, queue_type=site.settings.queue_type, answer_within=within
+    )
     queue = site.queue_name(DEFAULT)
     if isinstance(broker, SafeRabbitmqBroker):
         with closing(broker):
-            yield from _RabbitmqChecks(site.name, broker, url, variable).look(queue)
+            yield from _RabbitmqChecks(site.name, broker, url, variable).look(queue, within)
     else:
-        yield from look_at_redis(site.name, url, variable, lambda: broker.probe(queue))
+        yield from look_at_redis(
+            site.name, url, variable, lambda: broker.probe(queue), within=within
+        )
 
 
 class _RabbitmqChecks:
@@ -45,11 +48,14 @@ class _RabbitmqChecks:
         self._url = redacted_url(url)
         self._variable = variable
 
-    def look(self, queue: str) -> Iterator[Finding]:
+    def look(self, queue: str, within: timedelta) -> Iterator[Finding]:
         found: Any = self._broker.parameters
         servers = found if isinstance(found, list) else [found]
+        seconds = within.total_seconds()
         for server in servers:
-            server.blocked_connection_timeout = BLOCKED_SECONDS
+            server.blocked_connection_timeout = seconds
+            server.socket_timeout = max(server.socket_timeout, seconds)
+            server.stack_timeout = max(server.stack_timeout, seconds)
         for server in servers:
             if not _is_loopback(server.host):
                 yield self._login(server)

@@ -21,15 +21,12 @@ from failsoft.engines.inngest.adapter import InngestEngine
 from failsoft.engines.inngest.client import Client
 from failsoft.engines.inngest.settings import InngestSettings
 
-#: How long each look may take, in seconds.
-LOOK_SECONDS = 2.0
-
 
 def look_at_inngest(site: EngineSite[InngestSettings]) -> Iterator[Finding]:
     """Look at the server, the keys, and the address of the workers; post an event."""
     client = Client(site.settings)
     try:
-        error = client.is_answering(LOOK_SECONDS)
+        error = client.is_answering(site.answer_within.total_seconds())
         if error is not None:
             remedy = f"start Inngest, or correct {site.variables['url']}"
             yield unreachable(site.name, f"{site.settings.url}: {error}", remedy)
@@ -62,7 +59,7 @@ def _address(site: EngineSite[InngestSettings], client: Client) -> Finding:
     check, url = f"{site.name} workers", f"{site.settings.serve_url}/{DEFAULT.name}"
     remedy = f"start: failsoft worker {site.name}; or correct {site.variables['serve_url']}"
     try:
-        answer = client.send("GET", url, timeout=LOOK_SECONDS)
+        answer = client.send("GET", url, timeout=site.answer_within.total_seconds())
     except EngineError as error:
         return warning(check, f"{url}: {error}", remedy)
     if answer.status != HTTPStatus.OK or b"function_count" not in answer.body:
@@ -71,10 +68,10 @@ def _address(site: EngineSite[InngestSettings], client: Client) -> Finding:
 
 
 def _write(site: EngineSite[InngestSettings]) -> Finding:
-    adapter, clock = InngestEngine(site), SystemClock()
+    adapter = InngestEngine(site)
 
     def probe() -> EngineHealth:
-        return adapter.probe(DEFAULT, Deadline(clock, clock.steady() + LOOK_SECONDS))
+        return adapter.probe(DEFAULT, Deadline.after(SystemClock(), site.answer_within))
 
     health = probed_twice(probe)
     adapter.close()

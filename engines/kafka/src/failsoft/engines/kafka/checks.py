@@ -25,15 +25,13 @@ from failsoft.engine_api import (
 from failsoft.engines.kafka.adapter import KafkaEngine
 from failsoft.engines.kafka.settings import KafkaSettings
 
-#: How long each look may take, in seconds.
-LOOK_SECONDS = 2.0
-
 
 def look_at_kafka(site: EngineSite[KafkaSettings]) -> Iterator[Finding]:
     """Look at the brokers, the login, and the topic of the default queue; write to it."""
-    admin = AdminClient(site.settings.client(socket_timeout_ms=1000))
+    seconds = site.answer_within.total_seconds()
+    admin = AdminClient(site.settings.client(socket_timeout_ms=round(seconds * 1000)))
     try:
-        cluster = admin.list_topics(timeout=LOOK_SECONDS)
+        cluster = admin.list_topics(timeout=seconds)
     except KafkaException as error:
         remedy = f"start Kafka, or correct {site.variables['servers']}"
         yield unreachable(site.name, f"{site.settings.servers}: {error.args[0].str()}", remedy)
@@ -66,7 +64,7 @@ def _login(site: EngineSite[KafkaSettings]) -> Iterator[Finding]:
 def _replication(
     site: EngineSite[KafkaSettings], admin: AdminClient, topic: str, copies: int
 ) -> Finding:
-    check, least = f"{site.name} replication", _least_in_sync(admin, topic)
+    check, least = f"{site.name} replication", _least_in_sync(site, admin, topic)
     found = f"{topic} has {copies} replicas" + (f", {least} in sync at least" if least else "")
     if copies > 1 and least != 1:
         return fine(check, found)
@@ -77,20 +75,21 @@ def _replication(
     return warning(check, found, remedy)
 
 
-def _least_in_sync(admin: AdminClient, topic: str) -> int | None:
+def _least_in_sync(site: EngineSite[KafkaSettings], admin: AdminClient, topic: str) -> int | None:
     resource = ConfigResource(ResourceType.TOPIC, topic)
+    seconds = site.answer_within.total_seconds()
     try:
-        answer: dict[str, Any] = admin.describe_configs([resource])[resource].result(LOOK_SECONDS)
+        answer: dict[str, Any] = admin.describe_configs([resource])[resource].result(seconds)
         return int(answer["min.insync.replicas"].value)
     except (KafkaException, TimeoutError, KeyError, ValueError, TypeError):
         return None  # to know it takes a right that an offer does not take
 
 
 def _write(site: EngineSite[KafkaSettings]) -> Finding:
-    adapter, clock = KafkaEngine(site), SystemClock()
+    adapter = KafkaEngine(site)
 
     def probe() -> Any:
-        return adapter.probe(DEFAULT, Deadline(clock, clock.steady() + LOOK_SECONDS))
+        return adapter.probe(DEFAULT, Deadline.after(SystemClock(), site.answer_within))
 
     health = probed_twice(probe)
     adapter.close()

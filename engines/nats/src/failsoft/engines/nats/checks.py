@@ -26,9 +26,6 @@ from nats.aio.client import Client
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 
-#: How long each look may take, in seconds.
-LOOK_SECONDS = 2.0
-
 
 def look_at_nats(site: EngineSite[NatsSettings]) -> Iterator[Finding]:
     """Look at the server, the login, and the stream of the default queue; write to it."""
@@ -41,17 +38,17 @@ def look_at_nats(site: EngineSite[NatsSettings]) -> Iterator[Finding]:
 
 def _look(site: EngineSite[NatsSettings], connection: SharedConnection) -> Iterator[Finding]:
     try:
-        version = connection.call(_version, _deadline())
+        version = connection.call(_version, _deadline(site))
     except EngineError as error:
         remedy = f"start NATS, or correct {site.variables['servers']}"
         yield unreachable(site.name, f"{_shown(site)}: {error}", remedy)
         return
     yield fine(site.name, f"NATS {version}, {_shown(site)}")
     yield from _login(site)
-    stream = site.queue_name(DEFAULT)
+    stream, seconds = site.queue_name(DEFAULT), site.answer_within.total_seconds()
     remedy = f"run: failsoft engines prepare {site.name}"
     try:
-        found = connection.call(lambda client: _stream(client, stream), _deadline())
+        found = connection.call(lambda client: _stream(client, stream, seconds), _deadline(site))
     except EngineError as error:
         yield failure(f"{site.name} stream", f"{stream}: {error}", "start the server with -js")
         return
@@ -66,9 +63,9 @@ async def _version(client: Client) -> str:
     return str(client.connected_server_version)
 
 
-async def _stream(client: Client, name: str) -> StreamInfo | None:
+async def _stream(client: Client, name: str, within: float) -> StreamInfo | None:
     try:
-        return await client.jetstream(timeout=LOOK_SECONDS / 2).stream_info(name)
+        return await client.jetstream(timeout=within).stream_info(name)
     except NotFoundError:
         return None
 
@@ -106,7 +103,7 @@ def _write(site: EngineSite[NatsSettings]) -> Finding:
     adapter = NatsEngine(site)
 
     def probe() -> EngineHealth:
-        return adapter.probe(DEFAULT, _deadline())
+        return adapter.probe(DEFAULT, _deadline(site))
 
     health = probed_twice(probe)
     adapter.close()
@@ -119,6 +116,5 @@ def _shown(site: EngineSite[NatsSettings]) -> str:
     return ",".join(map(redacted_url, site.settings.addresses))
 
 
-def _deadline() -> Deadline:
-    clock = SystemClock()
-    return Deadline(clock, clock.steady() + LOOK_SECONDS)
+def _deadline(site: EngineSite[NatsSettings]) -> Deadline:
+    return Deadline.after(SystemClock(), site.answer_within)

@@ -12,6 +12,7 @@ from failsoft.engine_api import (
     Deadline,
     EmbeddedServer,
     Engine,
+    EngineHealth,
     EnginePlugin,
     EngineSite,
     EngineWorker,
@@ -28,7 +29,7 @@ from failsoft.queue import rq_queue, shared_client
 from failsoft.queue.client import close_clients
 from failsoft.queue.cluster import refuse_cluster
 from failsoft.queue.embedded_valkey import dev_server
-from failsoft.queue.redis_checks import PROBE_BUDGET, look_at_redis, server_of
+from failsoft.queue.redis_checks import look_at_redis, server_of
 
 #: How many offers of one process may be under way at once.
 CALLER_THREADS = 8
@@ -71,11 +72,13 @@ class RqPlugin(EnginePlugin[RqSettings]):
         url, variable = site.settings.url, site.variables["redis_url"]
 
         def look() -> Iterator[Finding]:
-            adapter = RqEngine(shared_client(url, "doctor"), site.namespace, site.name)
-            deadline = Deadline.after(SystemClock(), PROBE_BUDGET)
-            yield from look_at_redis(
-                site.name, url, variable, lambda: adapter.probe(DEFAULT, deadline)
-            )
+            within = site.answer_within
+            adapter = RqEngine(shared_client(url, "doctor", within), site.namespace, site.name)
+
+            def probe() -> EngineHealth:
+                return adapter.probe(DEFAULT, Deadline.after(SystemClock(), within))
+
+            yield from look_at_redis(site.name, url, variable, probe, within=within)
 
         yield Check(site.name, look, f"look after RQ's Redis, or correct {variable}")
 

@@ -73,6 +73,7 @@ class EngineSite(Generic[S]):
         namespace: Prefixed to every name on the broker.
         offers: Its offers in the ledger.
         variables: The variable that a message names for each of the settings.
+        answer_within: How long what `checks` looks at may wait for one answer of the server.
     """
 
     name: str
@@ -80,6 +81,7 @@ class EngineSite(Generic[S]):
     namespace: str
     offers: WaitingOffers
     variables: Mapping[str, str]
+    answer_within: timedelta = timedelta(seconds=1)
 
     def queue_name(self, queue: QueueProfile) -> str:
         """Return the name of a queue on the broker."""
