@@ -1,6 +1,5 @@
 """Two ledgers, one broker of each engine, and the environment of a program that uses both."""
 
-import os
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
 from tests.deployments.deployment import SHORT_INTERVALS
-from tests.deployments.effect_log import FILE, EffectLog
+from tests.deployments.effect_log import FILE
 from tests.servers.valkey import Valkey
 
 #: Both in the environment of the tests and of what they start.
@@ -19,14 +18,31 @@ NAMES = ("a", "b")
 IN_A, IN_B = "tenant-2", "tenant-1"
 
 
-@pytest.fixture
-def ledger_urls(tmp_path: Path, postgres_url: str) -> dict[str, str]:
+def two_ledgers(folder: Path, postgres_url: str) -> dict[str, str]:
     """A ledger on SQLite and one on PostgreSQL, upgraded."""
-    urls = {"a": f"sqlite:///{tmp_path / 'a.db'}", "b": postgres_url}
+    urls = {"a": f"sqlite:///{folder / 'a.db'}", "b": postgres_url}
     for url in urls.values():
         with closing(Database(url)) as database:
             upgrade(database)
     return urls
+
+
+def of_both(ledger_urls: dict[str, str], brokers: dict[str, str], folder: Path) -> dict[str, str]:
+    """The environment of a program that uses both ledgers."""
+    return {
+        **SHORT_INTERVALS,
+        **brokers,
+        "FAILSOFT_LEDGERS": ",".join(f"{name}={url}" for name, url in ledger_urls.items()),
+        "FAILSOFT_JOBS": JOBS,
+        FILE: str(folder / "effect_log"),
+        # A command that names a ledger leaves it there, for what it starts.
+        "FAILSOFT_LEDGER_NAME": "",
+    }
+
+
+@pytest.fixture
+def ledger_urls(tmp_path: Path, postgres_url: str) -> dict[str, str]:
+    return two_ledgers(tmp_path, postgres_url)
 
 
 @pytest.fixture
@@ -41,20 +57,6 @@ def environment(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> pytest.MonkeyPatch:
-    given = {
-        **SHORT_INTERVALS,
-        **brokers,
-        "FAILSOFT_LEDGERS": ",".join(f"{name}={url}" for name, url in ledger_urls.items()),
-        "FAILSOFT_JOBS": JOBS,
-        FILE: str(tmp_path / "effect_log"),
-    }
-    for name, value in given.items():
+    for name, value in of_both(ledger_urls, brokers, tmp_path).items():
         monkeypatch.setenv(name, value)
-    # A command that names a ledger leaves it there, for what it starts.
-    monkeypatch.setenv("FAILSOFT_LEDGER_NAME", "")
     return monkeypatch
-
-
-@pytest.fixture
-def effect_log(environment: pytest.MonkeyPatch) -> EffectLog:
-    return EffectLog(Path(os.environ[FILE]))

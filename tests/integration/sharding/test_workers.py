@@ -1,8 +1,11 @@
 """Workers of two ledgers under one supervisor, on one pair of brokers."""
 
 import json
+import os
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,26 +19,64 @@ from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.engine_sites import release_engines
 from failsoft.worker.wiring import dispatcher_of
 from tests.deployments.deployment import installed_command
-from tests.deployments.effect_log import EffectLog
-from tests.integration.sharding.conftest import IN_A, IN_B, NAMES
+from tests.deployments.effect_log import FILE, EffectLog
+from tests.integration.sharding.conftest import IN_A, IN_B, NAMES, of_both, two_ledgers
 from tests.integration.sharding.jobs import Relay, relay
 from tests.jobs.scripted import Script, in_thread
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import PATIENCE, Process, Processes, wait_until
+from tests.servers.valkey import Valkey
 
 A_WHILE = timedelta(seconds=PATIENCE)
 
 
-@pytest.fixture
-def dispatcher(environment: pytest.MonkeyPatch) -> Iterator[ShardedDispatcher]:
-    made = dispatcher_of(load_settings())
-    assert isinstance(made, ShardedDispatcher)
-    yield made
-    made.close()
-    release_engines(load_settings())
+#: Two workers of each engine, each of which serves its own ledger.
+ALL = {("rq", "threads"), ("dramatiq", "threads")}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("two-ledgers")
+
+
+@pytest.fixture(scope="module")
+def ledger_urls(
+    folder: Path, postgres: Postgres, tables_on_postgres: str
+) -> Iterator[dict[str, str]]:
+    name = f"two_ledgers_{uuid.uuid4().hex}"
+    yield two_ledgers(folder, postgres.create_database(name, template=tables_on_postgres))
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def environment(folder: Path, ledger_urls: dict[str, str]) -> Iterator[None]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Valkey(folder / "valkey") as redis,
+        Valkey(folder / "second-valkey") as second,
+    ):
+        brokers = {"FAILSOFT_REDIS_URL": redis.url, "FAILSOFT_AMQP_URL": second.url}
+        for name, value in of_both(ledger_urls, brokers, folder).items():
+            patch.setenv(name, value)
+        yield
+        release_engines(load_settings())
+
+
+@pytest.fixture(scope="module")
+def supervisor(environment: None, folder: Path) -> Iterator[Process]:
+    """`failsoft worker all`, for all tests: its start costs more than what they do with it."""
+    processes = Processes(folder)
+    started = processes.start(
+        installed_command("failsoft"), "worker", "all", "--queue", "threads", "--json"
+    )
+    yield started
+    try:
+        assert started.terminate(2 * PATIENCE) == 0
+    finally:
+        processes.end()
+
+
+@pytest.fixture(scope="module")
 def ledgers(ledger_urls: dict[str, str]) -> Iterator[dict[str, SqlLedger]]:
     databases = {name: Database(url) for name, url in ledger_urls.items()}
     yield {name: SqlLedger(database) for name, database in databases.items()}
@@ -44,22 +85,30 @@ def ledgers(ledger_urls: dict[str, str]) -> Iterator[dict[str, SqlLedger]]:
 
 
 @pytest.fixture
-def workers(
-    environment: pytest.MonkeyPatch, processes: Processes, ledgers: dict[str, SqlLedger]
-) -> Process:
-    """`failsoft worker all`, when every process of it serves."""
-    started = processes.start(
-        installed_command("failsoft"), "worker", "all", "--queue", "threads", "--json"
-    )
-    both = {("rq", "threads"), ("dramatiq", "threads")}
+def workers(supervisor: Process, ledgers: dict[str, SqlLedger]) -> Process:
+    """The supervisor, when every process of it serves."""
     wait_until(
         lambda: all(
-            {(w.engine, w.queue) for w in each.live_workers()} == both for each in ledgers.values()
+            {(w.engine, w.queue) for w in each.live_workers()} == ALL for each in ledgers.values()
         ),
         2 * PATIENCE,
         "a worker of each engine for each ledger",
     )
-    return started
+    return supervisor
+
+
+@pytest.fixture
+def effect_log(environment: None) -> EffectLog:
+    return EffectLog(Path(os.environ[FILE]))
+
+
+@pytest.fixture
+def dispatcher(environment: None) -> Iterator[ShardedDispatcher]:
+    made = dispatcher_of(load_settings())
+    assert isinstance(made, ShardedDispatcher)
+    yield made
+    made.close()
+    release_engines(load_settings())
 
 
 def test_each_job_runs_once_in_the_ledger_of_its_shard(
@@ -77,12 +126,12 @@ def test_each_job_runs_once_in_the_ledger_of_its_shard(
         wait_for_end(handle)
 
     assert {each.status() for each in handles} == {JobState.SUCCEEDED}
-    found = {name: ids(ledger) for name, ledger in ledgers.items()}
-    assert found["a"] | found["b"] == {each.id for each in handles}
+    dispatched = {each.id for each in handles}
+    found = {name: ids(ledger) & dispatched for name, ledger in ledgers.items()}
+    assert found["a"] | found["b"] == dispatched
     assert not found["a"] & found["b"]
     assert min(map(len, found.values())) > 0
     assert broken(ledgers) == []
-    workers.terminate(2 * PATIENCE)
 
 
 def test_a_worker_of_one_ledger_dies_and_its_job_goes_on(
@@ -106,7 +155,6 @@ def test_a_worker_of_one_ledger_dies_and_its_job_goes_on(
     assert halted.job().crashes == 1
     assert {each.pid for each in ledgers["a"].live_workers()} == others
     assert broken(ledgers) == []
-    workers.terminate(2 * PATIENCE)
 
 
 def test_a_job_dispatches_others_to_the_ledger_of_their_shard(
@@ -124,7 +172,6 @@ def test_a_job_dispatches_others_to_the_ledger_of_their_shard(
     for job_id in (to_a, to_b):
         wait_for_end(dispatcher.handle(in_thread, job_id))
     assert broken(ledgers) == []
-    workers.terminate(2 * PATIENCE)
 
 
 def test_one_ledger_away_holds_up_its_own_shards_and_no_other(
@@ -138,7 +185,6 @@ def test_one_ledger_away_holds_up_its_own_shards_and_no_other(
     finally:
         postgres.thaw()
     wait_for_end(dispatcher.dispatch(in_thread, Script(), shard=IN_B))
-    workers.terminate(2 * PATIENCE)
 
 
 def wait_for_end(handle: JobHandle[Any]) -> None:
