@@ -124,6 +124,7 @@ check: setup  ## Formatting, lint, import contracts, citations, types and whethe
 	@MYPYPATH=examples/shop/src:examples/pipeline/src $(RUN) mypy -p shop -p pipeline
 	@$(RUN) pyright
 	@$(RUN) python -m tests.typing.verify
+	@$(RUN) pytest -q -m long tests/typing
 
 .tools/deploy: $(UV) uv.lock
 	@UV_PROJECT_ENVIRONMENT=$@ $(UV) sync --quiet --locked --only-group deploy --python $(PYTHON)

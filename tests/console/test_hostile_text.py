@@ -145,7 +145,8 @@ def test_text_of_strangers_adds_no_element_and_no_attribute_to_any_screen(
         ids = _spread(shown.ledger, text, number)
         paths += [f"/jobs/{job_id}" for job_id in ids]
         paths += [f"/queues/{_quoted(text[:100])}", f"/definitions/{_quoted(text[:100])}"]
-        paths += [f"/selected?action=cancel&ids={job_id}&back={_quoted(text)}" for job_id in ids]
+        selected = "".join(f"&ids={job_id}" for job_id in ids)
+        paths.append(f"/selected?action=cancel{selected}&back={_quoted(text)}")
         paths += [f"/activity?target={_quoted(text)}", f"/groups/{_quoted(text)}"]
         paths += [f"/jobs?q={_quoted(text)}", f"/jobs/{_quoted(text)}"]
     paths += _screens([])

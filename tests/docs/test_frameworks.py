@@ -113,6 +113,7 @@ def test_the_app_in_fastapi(
     assert worker.is_running, worker.tail
 
 
+@pytest.mark.long
 def test_the_app_in_flask(
     processes: Processes, valkey: Valkey, tmp_path: Path, ledger_url: str
 ) -> None:
@@ -131,6 +132,7 @@ def test_the_app_in_flask(
     assert worker.is_running, worker.tail
 
 
+@pytest.mark.long
 def test_the_project_in_django(
     processes: Processes, valkey: Valkey, tmp_path: Path, ledger_url: str
 ) -> None:
@@ -167,6 +169,7 @@ asyncio.run(run())
 """
 
 
+@pytest.mark.long
 def test_the_cells_of_a_notebook(
     processes: Processes, valkey: Valkey, tmp_path: Path, sqlite_url: str
 ) -> None:

@@ -56,6 +56,7 @@ def test_every_command_of_the_page_is_run_here() -> None:
     assert [block for block in blocks("console") if not any(each in block for each in tried)] == []
 
 
+@pytest.mark.long
 def test_a_ledger_is_copied_and_taken_back(tmp_path: Path, postgres_url: str) -> None:
     with closing(Database(f"sqlite:///{tmp_path}/ledger.db")) as database:
         upgrade(database)
@@ -95,6 +96,7 @@ def standby_url(postgres_pair: PostgresPair) -> Iterator[str]:
     postgres_pair.primary.drop_database(STANDBY)
 
 
+@pytest.mark.long
 def test_a_standby_is_read(tmp_path: Path, standby_url: str) -> None:
     said = run(commands("STANDBY"), tmp_path, {"STANDBY_LEDGER_URL": standby_url})
 
@@ -107,6 +109,7 @@ def two_ledgers(tmp_path: Path) -> dict[str, str]:
     return {f"LEDGER_{name.upper()}": f"sqlite:///{tmp_path}/{name}.db" for name in "ab"}
 
 
+@pytest.mark.long
 def test_jobs_are_divided_among_two_ledgers(tmp_path: Path, two_ledgers: dict[str, str]) -> None:
     made = commands("FAILSOFT_LEDGERS")
     [program] = blocks_of(PAGE)

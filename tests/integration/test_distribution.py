@@ -18,8 +18,6 @@ CONTRIB = tuple(
         path.parent.name.removeprefix("contrib_") for path in ROOT.glob("packages/contrib_*/*.toml")
     )
 )
-#: One with a library of its own, one without; the others are as they are.
-OFTEN = ("kafka", "ledger")
 #: What `failsoft` installs.
 MEMBERS = (
     *("job_engine", "testing", "queue", "ledger", "dispatcher", "api", "engine_api", "worker"),
@@ -40,7 +38,7 @@ FOREIGN_TO_THE_CORE = (*OF_ENGINES, "sqlalchemy", "alembic", "psycopg")
 #: A regular package of a stranger's on the index, whose name this project had.
 STRANGER = "under" + "study"
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def uv(*arguments: str, cwd: Path = ROOT) -> str:
@@ -90,10 +88,7 @@ def test_the_wheels_install_into_a_clean_environment(wheels: Path, tmp_path: Pat
     assert typed.split() == ["True"] * len(MEMBERS)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, marks=() if kind in OFTEN else pytest.mark.long) for kind in ENGINES],
-)
+@pytest.mark.parametrize("kind", ENGINES)
 def test_an_engine_is_installed_without_any_other(kind: str, wheels: Path, tmp_path: Path) -> None:
     worker = str(next(wheels.glob("failsoft_worker-*.whl")))
     python = environment_with(f"failsoft-engine-{kind}", wheels, tmp_path / "environment", worker)
@@ -195,7 +190,6 @@ def wheel_of(name: str, folder: Path) -> Path:
     return wheel
 
 
-@pytest.mark.long
 def test_the_readmes_program_runs_beside_a_package_of_the_old_name(
     wheels: Path, tmp_path: Path, processes: Processes
 ) -> None:

@@ -95,6 +95,7 @@ def test_seeds_on_sqlite_break_no_promise_and_meet_transactions(tmp_path: Path) 
     assert seen_in(runs)["it succeeded: booking"]
 
 
+@pytest.mark.long
 def test_a_transaction_that_takes_effect_twice_is_found(tmp_path: Path) -> None:
     runs = (run_on_sqlite(tmp_path, seed, TakesEffectTwice) for seed in SEEDS_ON_SQLITE)
 
@@ -117,6 +118,7 @@ def test_a_seed_is_one_run(seed: int) -> None:
     assert World(seed + 1).run().digest != first.digest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("broken", EVERY_BREAK, ids=lambda broken: broken.__name__)
 def test_a_rule_that_is_broken_is_found(broken: type[MemoryLedger]) -> None:
     first = FOUND_BY.get(broken.__name__, ENOUGH[0])

@@ -1,4 +1,7 @@
-"""mypy and pyright accept what is right and refuse what is marked as wrong, line by line."""
+"""mypy and pyright accept what is right and refuse what is marked as wrong, line by line.
+
+`make check` runs it, beside the other checks of types.
+"""
 
 import json
 import re
@@ -55,6 +58,7 @@ def of_pyright() -> Lines:
     }
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("tool", [of_mypy, of_pyright], ids=["mypy", "pyright"])
 def test_a_type_checker_finds_what_is_wrong_and_nothing_else(tool: Callable[[], Lines]) -> None:

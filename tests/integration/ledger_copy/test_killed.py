@@ -38,6 +38,7 @@ class Killed:
         assert program.wait(2 * PATIENCE) == -9, program.tail
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "way",
     [WAYS[0], pytest.param(WAYS[1], marks=pytest.mark.long)],

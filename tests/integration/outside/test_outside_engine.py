@@ -18,7 +18,7 @@ from tests.servers.processes import PATIENCE, Processes, wait_until
 
 __all__ = ["wheels"]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 JOBS = """
 from pydantic import BaseModel
@@ -134,7 +134,6 @@ def test_it_is_prepared_examined_and_served(
     assert [attempt["engine"] for attempt in report()["attempts"]] == ["file"]
 
 
-@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_it_keeps_every_promise_carries_on_what_rq_lost_and_runs_the_demo(
     installation: Installation, wheels: Path
@@ -154,7 +153,6 @@ def test_it_keeps_every_promise_carries_on_what_rq_lost_and_runs_the_demo(
     assert installation.run("ledger", "verify").returncode == OK
 
 
-@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_new_engine_passes_its_tests_as_it_is_made(wheels: Path, tmp_path: Path) -> None:
     python = environment_with("failsoft[embedded,testing]", wheels, tmp_path / "environment")

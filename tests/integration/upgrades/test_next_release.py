@@ -40,6 +40,7 @@ UPGRADE = """
 """
 
 
+@pytest.mark.long
 def test_programs_of_this_release_go_on_while_the_next_one_is_rolled_out(
     ledger_url: str, tmp_path: Path
 ) -> None:
