@@ -6,7 +6,7 @@ import pickle
 import secrets
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ import pika
 import pytest
 from celery import Celery
 from celery._state import _on_app_finalizers, connect_on_app_finalize
+from celery.result import assert_will_not_block
 from celery.worker import WorkController
 from celery.worker import state as celery_state
 
@@ -42,14 +43,29 @@ from tests.servers.rabbitmq import Application, RabbitMQ
 from tests.servers.valkey import Valkey
 
 
+def may_wait() -> bool:
+    """Return whether this process may wait for a result of Celery's."""
+    try:
+        assert_will_not_block()
+    except RuntimeError:
+        return False
+    return True
+
+
 class CeleryBench(PluginBench):
     """Tasks on whatever broker the URL names, with Celery's own worker."""
 
     def __init__(self, server: Server, url: str, **settings: Any) -> None:
         self.url = url
+        #: Whether each message's processing might wait for a result of Celery's.
+        self.may_wait: list[bool] = []
         is_quorum = settings.get("queue_type") == "quorum"
         self._arguments = {"x-queue-type": "quorum"} if is_quorum else {}
         super().__init__(plugin("celery"), server, broker_url=url, **settings)
+
+    def process(self, wire: object, claimed: Callable[[], object] = lambda: None) -> None:
+        self.may_wait.append(may_wait())
+        super().process(wire, claimed)
 
     @property
     def foreign(self) -> Sequence[ForeignMessage]:
@@ -232,6 +248,15 @@ def test_what_came_with_a_task_of_ours_is_not_obeyed(bench: CeleryBench) -> None
 
     assert arrived(bench, [message]) == [message]
     assert bench.rejected() == 0
+
+
+def test_a_job_may_wait_for_results_of_another_celery(bench: CeleryBench) -> None:
+    message = new_message()
+    offer(bench, message)
+
+    assert arrived(bench, [message]) == [message]
+    assert bench.may_wait == [True]
+    assert may_wait()
 
 
 def test_the_environment_of_another_celery_changes_nothing(

@@ -8,9 +8,10 @@ import pytest
 from celery import Celery
 
 from failsoft.job_engine import JobState
-from tests.deployments.deployment import Deployment, Worker
+from tests.deployments.deployment import JOBS, Deployment, Worker
 from tests.deployments.effect_log import ENGINE
 from tests.deployments.promises import assert_each_ran_once
+from tests.jobs.celery_results import wait_for_celery
 from tests.jobs.scripted import Script, in_thread
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
@@ -26,6 +27,7 @@ def addresses(upgraded_ledger_url: str, valkey: Valkey) -> dict[str, str]:
         "FAILSOFT_LEDGER_URL": upgraded_ledger_url,
         "FAILSOFT_ENGINES": "celery",
         "FAILSOFT_CELERY_BROKER_URL": valkey.url,
+        "FAILSOFT_JOBS": f"{JOBS},tests.jobs.celery_results",
     }
 
 
@@ -48,6 +50,7 @@ def test_jobs_run_in_the_pool_beside_the_teams_own_tasks(
         client.send_task("theirs.touch", [str(theirs)])
 
     deployment.dispatch_many(5, in_thread)
+    deployment.dispatch(wait_for_celery, Script(steps=1))
     deployment.wait_for_ends()
 
     wait_until(theirs.exists, PATIENCE, "their own task has run")

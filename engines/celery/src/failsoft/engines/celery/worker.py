@@ -15,6 +15,7 @@ from kombu.entity import Queue
 
 from celery import Celery
 from celery.backends.base import DisabledBackend
+from celery.concurrency.thread import TaskPool
 from celery.worker import WorkController
 from failsoft.engine_api import (
     ConfigurationError,
@@ -77,6 +78,12 @@ class _Controller(WorkController):
         self.blueprint.join()
 
 
+class _Pool(TaskPool):
+    """Threads whose jobs may wait for results of other applications of Celery's (CE-12)."""
+
+    task_join_will_block = False
+
+
 class CeleryWorker:
     """`EngineWorker` of Celery."""
 
@@ -114,7 +121,7 @@ class CeleryWorker:
         controller = _Controller(
             app=_App(partial(_connection, self._settings, self._queue, self._post)),
             hostname=f"failsoft@{self._post.boot_id}",
-            pool_cls="threads",
+            pool_cls=_Pool,
             concurrency=self._post.slots,
             use_eventloop=False,
             consumer_cls=partial(
