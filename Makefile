@@ -6,8 +6,8 @@ RUN    := $(UV) run --no-sync
 ARGS   ?=
 # Tests and demo start hundreds of processes, each of which would compile all that it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
-# Tests wait for servers more than they compute: this many keep two cores busy.
-WORKERS ?= 7
+# This many keep two cores busy; each has servers of its own.
+WORKERS ?= 5
 # Of make chaos; without a seed it takes a new one, and prints it.
 MINUTES ?= 10
 SEED    ?=

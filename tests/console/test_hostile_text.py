@@ -104,13 +104,20 @@ def _waiting(ledger: SqlLedger, short: str) -> str:
     return waits.job_id
 
 
+#: What the screens have without any stranger, once it is known.
+_plain: set[tuple[str, frozenset[str]]] = set()
+
+
 @pytest.fixture
 def plain_markup(shown: Shown) -> set[tuple[str, frozenset[str]]]:
     """Return what elements the screens have without any stranger."""
+    if _plain:
+        return _plain
     client, found = shown.client(), Markup()
     for path in _screens(vars_of(shown)):
         found.feed(client.get(path).text)
-    return found.elements
+    _plain.update(found.elements)
+    return _plain
 
 
 def vars_of(shown: Shown) -> list[str]:
@@ -133,7 +140,7 @@ def _screens(ids: list[str]) -> list[str]:
 
 
 #: So many texts are put into one ledger.
-TOGETHER = 10
+TOGETHER = 16
 
 
 @pytest.mark.parametrize("place", range(0, len(HOSTILE), TOGETHER))

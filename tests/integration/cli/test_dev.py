@@ -85,9 +85,17 @@ def succeeded(cli: CommandLine) -> list[str]:
     return [each["name"] for each in cli.run("jobs", "list", "--state", "succeeded", "--json").json]
 
 
-def test_everything_is_up_and_a_program_that_knows_where_can_use_it(dev_cli: CommandLine) -> None:
+def test_everything_is_up_the_console_too_and_a_program_that_knows_where_can_use_it(
+    dev_cli: CommandLine,
+) -> None:
     dev, ready = start(dev_cli)
     source(dev_cli)
+
+    client = httpx2.Client(base_url=ready["console"])
+
+    def shows_workers() -> bool:
+        answer = client.get("api/v1/workers")
+        return answer.status_code == 200 and len(answer.json()) == 2
 
     done = dev_cli.run("dispatch", "add", '{"numbers": [40, 2]}', "--wait", "--json").json
     another = dev_cli.run("dev")
@@ -100,16 +108,6 @@ def test_everything_is_up_and_a_program_that_knows_where_can_use_it(dev_cli: Com
     assert (ready["env_file"], mode) == (f"{dev_cli.folder}/.failsoft/env", 0o600)
     assert another.status == FAILURE
     assert f"got one with process id {dev.pid}" in another.err
-
-
-def test_the_console_is_open_and_shows_the_queue(dev_cli: CommandLine) -> None:
-    dev, ready = start(dev_cli)
-    client = httpx2.Client(base_url=ready["console"])
-
-    def shows_workers() -> bool:
-        answer = client.get("api/v1/workers")
-        return answer.status_code == 200 and len(answer.json()) == 2
-
     assert ready["console"].startswith("http://127.0.0.1:")
     wait_until(shows_workers, PATIENCE, "the console shows the workers")
     assert client.post("queues/threads/pause").status_code == 403
@@ -119,6 +117,7 @@ def test_the_console_is_open_and_shows_the_queue(dev_cli: CommandLine) -> None:
         client.get("healthz")
 
 
+@pytest.mark.long
 def test_ctrl_c_stops_everything_and_the_next_run_has_the_same_addresses(
     dev_cli: CommandLine,
 ) -> None:

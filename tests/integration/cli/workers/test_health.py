@@ -6,6 +6,7 @@ import socket
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -104,22 +105,19 @@ def children(worker: Process) -> list[psutil.Process]:
     ]
 
 
-@pytest.mark.parametrize("post", [("all", "--queue", "threads"), ("maintenance",)])
-def test_a_worker_that_serves_passes_every_probe(
-    live_cli: CommandLine, post: tuple[str, ...]
-) -> None:
-    probed = Probed(live_cli, *post)
-
+def expect_healthy(probed: Probed) -> None:
+    """Wait until it serves; then it passes every probe."""
     probed.wait_for("/readyz", 200)
-
     assert probed.status("/startupz") == 200
     assert probed.reasons("/readyz") == []
     assert (probed.command(), probed.command("--ready")) == (0, 0)
 
 
-def test_a_worker_that_has_stopped_leaves_nothing_to_be_found(live_cli: CommandLine) -> None:
+def test_a_worker_passes_every_probe_until_it_stops_and_leaves_nothing_to_be_found(
+    live_cli: CommandLine,
+) -> None:
     probed = Probed(live_cli, "maintenance")
-    probed.wait_for("/readyz", 200)
+    expect_healthy(probed)
 
     probed.worker.signal(signal.SIGTERM)
     wait_until(lambda: not probed.worker.is_running, PATIENCE, "the worker's end")
@@ -161,20 +159,26 @@ def test_a_killed_supervisor_fails_the_probe_until_the_next_one_reports(
     ]
 
 
-@pytest.mark.parametrize("index", [0, 1])
 def test_a_post_whose_process_was_killed_is_not_ready_until_the_next_one_serves(
-    live_cli: CommandLine, index: int
+    live_cli: CommandLine,
 ) -> None:
     probed = Probed(live_cli, "all", "--queue", "threads")
-    probed.wait_for("/readyz", 200)
-    children(probed.worker)[index].kill()
+    expect_healthy(probed)
+    of_each_engine = children(probed.worker)
 
-    probed.wait_for("/readyz", 503)
-    (reason,) = probed.reasons("/readyz")
-    probed.wait_for("/readyz", 200)
+    for engine, process in zip(("rq", "dramatiq"), of_each_engine, strict=True):
+        process.kill()
+        probed.wait_for("/readyz", 503)
+        (reason,) = probed.reasons("/readyz")
+        probed.wait_for("/readyz", 200)
 
-    assert reason == f"{['rq', 'dramatiq'][index]}:threads has not served within 2 s"
-    assert probed.status("/startupz") == 200
+        assert reason == f"{engine}:threads has not served within 2 s"
+        assert probed.status("/startupz") == 200
+
+
+def has_lost(probed: Probed, lost: set[str]) -> bool:
+    """Return whether it is live, and these alone are not ready."""
+    return probed.live() and probed.unready() == lost
 
 
 @contextmanager
@@ -193,41 +197,36 @@ def suspended(server: Valkey) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "what",
-    [
-        "redis",
-        "ledger",
-        *(pytest.param(each, marks=pytest.mark.long) for each in ("suspended", "second")),
-    ],
+    "outages",
+    [("redis", "ledger"), pytest.param(("suspended", "second"), marks=pytest.mark.long)],
+    ids="-then-".join,
 )
 def test_an_outage_makes_a_worker_not_ready_and_leaves_it_live(  # noqa: PLR0917 - fixtures
     postgres_cli: CommandLine,
     valkey: Valkey,
     second_valkey: Valkey,
     postgres: Postgres,
-    what: str,
+    outages: tuple[str, ...],
 ) -> None:
-    outages = {
-        "redis": stopped(valkey),
-        "suspended": suspended(valkey),
-        "second": stopped(second_valkey),
-        "ledger": stopped(postgres),
+    rq, dramatiq = "rq:threads", "dramatiq:threads"
+    known = {
+        "redis": (stopped(valkey), {rq}),
+        "suspended": (suspended(valkey), {rq}),
+        "second": (stopped(second_valkey), {dramatiq}),
+        "ledger": (stopped(postgres), {rq, dramatiq}),
     }
-    every = {"rq:threads", "dramatiq:threads"}
-    lost = {"second": {"dramatiq:threads"}, "ledger": every}.get(what, {"rq:threads"})
     probed = Probed(postgres_cli, "all", "--queue", "threads")
     probed.wait_for("/readyz", 200)
 
-    with outages[what]:
-        probed.wait_for("/readyz", 503)
-        wait_until(
-            lambda: probed.live() and probed.unready() == lost, PATIENCE, f"{lost} not ready"
-        )
-        # Its state is written at the next turn of its loop.
-        wait_until(lambda: probed.command("--ready") == TRY_AGAIN, PATIENCE, "the state file")
-        assert probed.command() == 0
-        assert probed.status("/startupz") == 200
-    probed.wait_for("/readyz", 200)
+    for outage, lost in (known[each] for each in outages):
+        with outage:
+            probed.wait_for("/readyz", 503)
+            wait_until(partial(has_lost, probed, lost), PATIENCE, f"{lost} not ready")
+            # Its state is written at the next turn of its loop.
+            wait_until(lambda: probed.command("--ready") == TRY_AGAIN, PATIENCE, "the state file")
+            assert probed.command() == 0
+            assert probed.status("/startupz") == 200
+        probed.wait_for("/readyz", 200)
 
 
 def test_processes_that_start_again_while_the_ledger_is_away_are_no_crash_loop(
