@@ -612,4 +612,20 @@ BREAKS = (
         "key: Any = (dialect, statement)",
         ("tests/contract/ledgers/test_prepared_attempts.py", "-k", "sqlite"),
     ),
+    Break(
+        "CE-12",
+        "a job on Celery may not wait for a result of Celery's",
+        "engines/celery/src/failsoft/engines/celery/worker.py",
+        "    task_join_will_block = False\n",
+        "    task_join_will_block = True\n",
+        ("tests/contract/engines/test_celery.py", "-k", "results_of_another"),
+    ),
+    Break(
+        "doctor",
+        "a server has a second for its answer, whatever the timeout",
+        f"{_WORKER}/doctor/engine_checks.py",
+        "answer_within=limit / 2",
+        "answer_within=timedelta(seconds=1)",
+        ("tests/integration/cli/doctor/test_examination.py", "-k", "answer_late"),
+    ),
 )
