@@ -349,7 +349,7 @@ def _left_running(run: str) -> list[psutil.Process]:
 
 
 def _offspring_but_us(run: str) -> list[psutil.Process]:
-    ours = offspring(RUN, run, os.getpid())
+    ours = offspring(RUN, {run: os.getpid()})
     return [each for each in ours if each.pid != os.getpid() and not _is_pythons_own(each)]
 
 

@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from time import monotonic, sleep
 from types import MappingProxyType, TracebackType
@@ -89,9 +90,11 @@ class Process:
     ) -> None:
         self.log = log
         self.name = " ".join(map(str, command))
-        self._mark = uuid.uuid4().hex
+        #: Whether `freeze` was called, and `thaw` not since.
+        self.is_frozen = False
+        self.mark = uuid.uuid4().hex
         self._switch = KillOnExit()
-        self._popen = self._begin(command, {**os.environ, **env, MARK: self._mark}, cwd, user)
+        self._popen = self._begin(command, {**os.environ, **env, MARK: self.mark}, cwd, user)
         self._switch.watch(self._popen.pid)
 
     @property
@@ -112,7 +115,12 @@ class Process:
 
     def tree(self) -> list[psutil.Process]:
         """The process first, then all that came from it, those it left orphaned included."""
-        return offspring(MARK, self._mark, self.pid)
+        return offspring(MARK, dict([self.family]))
+
+    @property
+    def family(self) -> tuple[str, int]:
+        """The mark of all that comes from it, and its id; 0 once it may be another's."""
+        return self.mark, self.pid if self.is_running else 0
 
     def signal(self, number: int) -> None:
         """Signal the process alone, not what it started."""
@@ -120,16 +128,16 @@ class Process:
 
     def kill(self, *, tree: bool = True) -> None:
         """SIGKILL the whole tree, as when the host is lost, or the process alone."""
-        # Halted first, it cannot start another while the others are looked up.
-        self.signal(signal.SIGSTOP if tree else signal.SIGKILL)
-        while tree and (doomed := self.tree()):
-            end(doomed)
+        if tree:
+            kill_trees([self])
+            return
         self._popen.kill()
         self._popen.wait()
         self._switch.release()
 
     def freeze(self, *, tree: bool = True) -> None:
         """SIGSTOP the whole tree or the process alone, and wait until it has stopped."""
+        self.is_frozen = True
         self.signal(signal.SIGSTOP)
         frozen = [each for each in self.tree() if tree or each.pid == self.pid]
         _send(signal.SIGSTOP, frozen)
@@ -138,6 +146,7 @@ class Process:
     def thaw(self) -> None:
         """SIGCONT the whole tree."""
         _send(signal.SIGCONT, self.tree())
+        self.is_frozen = False
 
     def terminate(self, deadline: float = PATIENCE) -> int:
         """SIGTERM the process and return its exit code."""
@@ -195,6 +204,21 @@ class Process:
         self.kill()
 
 
+def kill_trees(roots: Sequence[Process]) -> None:
+    """SIGKILL processes with all that came from them.
+
+    Each look for those goes through every process of the machine: one is for all.
+    """
+    # Halted first, they cannot start others while the others are looked up.
+    for each in roots:
+        each.signal(signal.SIGSTOP)
+    families = dict(each.family for each in roots)
+    while doomed := offspring(MARK, families):
+        end(doomed)
+    for each in roots:
+        each.kill(tree=False)
+
+
 class ForkedProcess(Process):
     """A process as if by `python -m`, from a fork server that has the module loaded."""
 
@@ -239,16 +263,22 @@ class Processes:
         return self.start(sys.executable, *arguments, env={"PYTHONUNBUFFERED": "1", **env})
 
     def end(self) -> None:
-        for each in self.started:
-            each.kill()
+        if self.started:
+            kill_trees(self.started)
 
     def _next_log(self) -> Path:
         return self.folder / f"process-{len(self.started)}.log"
 
 
-def offspring(name: str, value: str, root: int) -> list[psutil.Process]:
-    """Find a live process and all it started: its descendants, and who has its mark in the env."""
-    return _alive({*_marked(name, value), *_descendants(root)}, first=root)
+def offspring(name: str, families: Mapping[str, int]) -> list[psutil.Process]:
+    """Find live processes and all they started: their descendants, and who has their mark.
+
+    Args:
+        name: The variable of the environment that holds marks.
+        families: The id of the first process of each mark; these come first.
+    """
+    roots = families.values()
+    return _alive({*_marked(name, families), *chain(*map(_descendants, roots))}, first=roots)
 
 
 def end(processes: Iterable[psutil.Process]) -> None:
@@ -271,10 +301,11 @@ def pid_is_alive(pid: int) -> bool:
         return False
 
 
-def _marked(name: str, value: str) -> Iterator[psutil.Process]:
-    mark = f"{name}={value}".encode()
+def _marked(name: str, values: Iterable[str]) -> Iterator[psutil.Process]:
+    marks = [f"{name}={value}".encode() for value in values]
     for pid in psutil.pids():
-        if mark in _environment(pid):
+        environment = _environment(pid)
+        if any(mark in environment for mark in marks):
             with suppress(psutil.NoSuchProcess):
                 yield psutil.Process(pid)
 
@@ -293,8 +324,10 @@ def _send(number: int, processes: Iterable[psutil.Process]) -> None:
             each.send_signal(number)
 
 
-def _alive(processes: Iterable[psutil.Process], first: int = 0) -> list[psutil.Process]:
-    return sorted(filter(is_alive, processes), key=lambda each: (each.pid != first, each.pid))
+def _alive(
+    processes: Iterable[psutil.Process], first: Collection[int] = ()
+) -> list[psutil.Process]:
+    return sorted(filter(is_alive, processes), key=lambda each: (each.pid not in first, each.pid))
 
 
 def _is_stopped(process: psutil.Process) -> bool:

@@ -55,7 +55,9 @@ class Server(ABC):
     def heal(self) -> None:
         """Undo whatever a test has done, so that the next one finds a server at work."""
         if self.is_running:
-            self.thaw()
+            # To find its tree looks at every process of the machine: not after each test.
+            if self.running.is_frozen:
+                self.thaw()
         elif self.process is not None:
             self.kill()
         self.start()
