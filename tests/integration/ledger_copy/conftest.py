@@ -1,5 +1,6 @@
 """Two databases, of which one holds a ledger of everything."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,12 +17,18 @@ WAYS = [("sqlite", "postgresql"), ("postgresql", "sqlite"), ("sqlite", "sqlite")
 
 
 @pytest.fixture
-def urls(tmp_path: Path, postgres: Postgres) -> Iterator[dict[str, str]]:
-    """Two empty databases of each kind, by the kind and by `other-` and the kind."""
+def urls(
+    tmp_path: Path, postgres: Postgres, tables_on_sqlite: Path, tables_on_postgres: str
+) -> Iterator[dict[str, str]]:
+    """A database with the tables of a ledger and an empty one of each kind.
+
+    By the kind, and by `other-` and the kind.
+    """
     names = [f"copy_{place}_{tmp_path.name[-20:].replace('-', '_').lower()}" for place in "ab"]
-    first, second = map(postgres.create_database, names)
+    first = postgres.create_database(names[0], template=tables_on_postgres)
+    second = postgres.create_database(names[1])
     yield {
-        "sqlite": f"sqlite:///{tmp_path / 'source.db'}",
+        "sqlite": f"sqlite:///{shutil.copy(tables_on_sqlite, tmp_path / 'source.db')}",
         "other-sqlite": f"sqlite:///{tmp_path / 'target.db'}",
         "postgresql": first,
         "other-postgresql": second,
