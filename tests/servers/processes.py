@@ -220,12 +220,26 @@ def kill_trees(roots: Sequence[Process]) -> None:
 
 
 class ForkedProcess(Process):
-    """A process as if by `python -m`, from a fork server that has the module loaded."""
+    """A process as if by `python -m`, from a fork server that has the module loaded.
+
+    Args:
+        fork_server: Forks it.
+        words: The module and its arguments.
+        log: The file its output is appended to.
+        env: Added to the environment of the tests.
+        program: The script that it seems to be, if it is not to be `python -m module`.
+    """
 
     def __init__(
-        self, fork_server: ForkServer, *words: str, log: Path, env: Mapping[str, str] = NO_ENV
+        self,
+        fork_server: ForkServer,
+        *words: str,
+        log: Path,
+        env: Mapping[str, str] = NO_ENV,
+        program: str = "",
     ) -> None:
         self._fork_server = fork_server
+        self._program = program
         super().__init__(*words, log=log, env=env)
 
     def _begin(
@@ -236,7 +250,9 @@ class ForkedProcess(Process):
         user: int | None,
     ) -> Forked:
         module, *words = map(str, command)
-        return self._fork_server.fork(module, words, env=env, cwd=self.log.parent, log=self.log)
+        return self._fork_server.fork(
+            *(module, words), env=env, cwd=self.log.parent, log=self.log, program=self._program
+        )
 
 
 class Processes:
@@ -256,6 +272,15 @@ class Processes:
         if self._fork_server is None:
             return self.python("-m", *words, env=env)
         self.started.append(ForkedProcess(self._fork_server, *words, log=self._next_log(), env=env))
+        return self.started[-1]
+
+    def fork_command(
+        self, server: ForkServer, *words: str, env: Mapping[str, str] = NO_ENV
+    ) -> Process:
+        """Start a command of `failsoft`, from a server that has it loaded."""
+        words = ("failsoft.worker.cli", *words)
+        log = self._next_log()
+        self.started.append(ForkedProcess(server, *words, log=log, env=env, program="failsoft"))
         return self.started[-1]
 
     def python(self, *arguments: str, env: Mapping[str, str] = NO_ENV) -> Process:

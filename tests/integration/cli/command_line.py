@@ -142,8 +142,11 @@ class CommandLine:
             return Answer(command.wait(), out.read_text(), err.read_text())
 
     def start(self, *words: str, **env: str) -> Process:
-        """Start a command that goes on, by the script that is installed."""
-        return self._processes.start(FAILSOFT, *words, env={**self.env, **env})
+        """Start a command that goes on; where modules are found elsewhere, the installed script."""
+        given = {**self.env, **env}
+        if "PYTHONPATH" in given:
+            return self._processes.start(FAILSOFT, *words, env=given)
+        return self._processes.fork_command(self._command_server, *words, env=given)
 
     def write_jobs(self, text: str = JOBS, module: str = "shop_jobs") -> None:
         """Write a module of jobs and let the commands import it."""
