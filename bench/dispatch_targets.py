@@ -91,7 +91,7 @@ def two_row_commit(kind: str, url: str, folder: Path) -> Call:
         for pragma in ("journal_mode=WAL", "synchronous=FULL"):
             driver.execute(f"PRAGMA {pragma}")
     else:
-        driver = psycopg.connect(url, autocommit=True, prepare_threshold=0)
+        driver = psycopg.connect(url.replace("+psycopg", ""), autocommit=True, prepare_threshold=0)
     driver.execute("CREATE TABLE bench_one (id varchar(64) PRIMARY KEY, body text)")
     driver.execute("CREATE TABLE bench_two (id varchar(64), n integer, body text)")
     mark = "?" if is_sqlite else "%s"

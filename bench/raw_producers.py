@@ -195,7 +195,7 @@ def _ledger(site: Site) -> RawProducer:
         connection: Any = sqlite3.connect(file, check_same_thread=False)
         insert = "INSERT INTO raw VALUES (?, ?)"
     else:
-        connection = psycopg.connect(site.ledger_url)
+        connection = psycopg.connect(site.ledger_url.replace("+psycopg", ""))
         insert = "INSERT INTO raw VALUES (%s, %s)"
     site.stack.enter_context(closing(connection))
     connection.execute("CREATE TABLE raw (number integer, email text)")
