@@ -82,7 +82,7 @@ def p99(times: Sequence[float]) -> float:
     return statistics.quantiles(times, n=100, method="inclusive")[98]
 
 
-def two_row_commit(kind: str, url: str, folder: Path) -> Call:
+def two_row_commit(kind: str, url: str, folder: Path, stack: ExitStack) -> Call:
     """Return a commit of two rows in bare tables on the same disk or server, each call."""
     is_sqlite = kind == "sqlite"
     driver: Any
@@ -92,6 +92,7 @@ def two_row_commit(kind: str, url: str, folder: Path) -> Call:
             driver.execute(f"PRAGMA {pragma}")
     else:
         driver = psycopg.connect(url.replace("+psycopg", ""), autocommit=True, prepare_threshold=0)
+    stack.enter_context(closing(driver))
     driver.execute("CREATE TABLE bench_one (id varchar(64) PRIMARY KEY, body text)")
     driver.execute("CREATE TABLE bench_two (id varchar(64), n integer, body text)")
     mark = "?" if is_sqlite else "%s"
@@ -212,7 +213,8 @@ def rows(kind: str, count: int, many: int) -> Iterator[Row]:
         stack.callback(dispatcher.close)
         client = Redis.from_url(valkey.url)
         queue = Queue("raw", connection=client)
-        dispatch, raw, commit = ours(dispatcher), raw_rq(queue), two_row_commit(kind, url, folder)
+        dispatch, raw = ours(dispatcher), raw_rq(queue)
+        commit = two_row_commit(kind, url, folder, stack)
         for number in range(50):
             dispatch(number)
             raw(number)

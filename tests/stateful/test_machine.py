@@ -30,7 +30,7 @@ pytestmark = pytest.mark.timeout(7200)
 
 
 def test_sqlite_does_as_the_ledger_in_memory_does(sqlite_url: str) -> None:
-    run_on(Bench(sqlite_url), 70)
+    run_on(Bench(sqlite_url), 120)
 
 
 # In trouble it does so with each run of the tests.

@@ -200,6 +200,7 @@ def test_a_call_that_begins_while_a_fork_waits_is_over_in_time(
         with ThreadPoolExecutor(1) as threads, in_a_transaction(database):
             fork = threads.submit(forked)
             wait_until(lambda: not is_open_for(briefly), PATIENCE, "the fork waits")
+            assert not fork.done()
         assert os.waitstatus_to_exitcode(fork.result(PATIENCE)) == 0
         assert is_open_for(briefly)
 
