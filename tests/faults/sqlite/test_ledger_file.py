@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.orm import Session
 
 from failsoft.job_engine.clock import Deadline, SystemClock
@@ -30,7 +31,13 @@ from failsoft.job_engine.records.message import KeyRing
 from failsoft.job_engine.records.new_job import NewJob
 from failsoft.job_engine.records.states import JobState
 from failsoft.ledger import Database, SqlLedger, check, verify
-from failsoft.ledger.database.sqlite.ledger_file import LedgerConnection, file_at, is_open_ledger
+from failsoft.ledger.database.sqlite.ledger_file import (
+    LOOK_SECONDS,
+    LedgerConnection,
+    LedgerFile,
+    file_at,
+    is_open_ledger,
+)
 from failsoft.ledger.database.sqlite.private_file import create_private
 from failsoft.ledger.opening import shared_database
 from failsoft.ledger.upgrade.run import upgrade
@@ -66,10 +73,6 @@ def test_a_file_whose_last_connection_closes_while_another_opens_is_not_lost(
         upgrade(made)
     path = tmp_path / "ledger.db"
     file = file_at(path)
-
-    def read(connection: sqlite3.Connection) -> None:
-        connection.execute("SELECT count(*) FROM sqlite_master").close()
-
     first = LedgerConnection(str(path), file=file, prepare=read)
 
     def close_first(second: sqlite3.Connection) -> None:
@@ -86,6 +89,92 @@ def test_a_file_whose_last_connection_closes_while_another_opens_is_not_lost(
         file.ready()
         file.expect_whole()
         assert not file.is_lost
+
+
+class LookedAtInTheMiddle(LedgerFile):
+    """A file that is looked at while a connection closes: SQLite is done, its owner is not."""
+
+    def forget(self, connection: LedgerConnection) -> None:
+        ends = time.monotonic() + 2 * LOOK_SECONDS
+        while time.monotonic() < ends:
+            self.ready()
+        super().forget(connection)
+
+
+def read(connection: sqlite3.Connection) -> None:
+    """Read from a file: with that SQLite takes its lock."""
+    connection.execute("SELECT count(*) FROM sqlite_master").close()
+
+
+@pytest.mark.fault("F36")
+def test_a_file_whose_last_connection_is_being_closed_is_not_lost(
+    database: Database, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.close()
+    file = LookedAtInTheMiddle(path)
+
+    LedgerConnection(str(path), file=file, prepare=read).close()
+
+    assert not Path(f"{path}-wal").exists()
+    assert (file.is_lost, caplog.messages) == (False, [])
+
+
+@pytest.mark.fault("F36")
+def test_a_file_that_two_open_while_the_last_connection_closes_is_not_lost(
+    database: Database, path: Path, tmp_path: Path
+) -> None:
+    database.close()
+    file = file_at(path)
+    first = LedgerConnection(str(path), file=file, prepare=read)
+    opened = list[LedgerConnection]()
+
+    def close_first_and_open_another(second: sqlite3.Connection) -> None:
+        first.close()
+        for number in range(4):
+            # In the log's place, as others' files: the next log is another one.
+            (tmp_path / f"{number}").touch()
+        opened.append(LedgerConnection(str(path), file=file, prepare=read))
+        read(second)
+
+    second = LedgerConnection(str(path), file=file, prepare=close_first_and_open_another)
+
+    with closing(second), closing(*opened):
+        file.expect_whole()
+        assert not file.is_lost
+
+
+@pytest.mark.fault("F38")
+def test_a_file_that_is_replaced_while_two_open_it_is_noticed(
+    database: Database, path: Path, tmp_path: Path
+) -> None:
+    database.close()
+    file = file_at(path)
+    other = tmp_path / "restored.db"
+    other.write_bytes(path.read_bytes())
+    opened = list[LedgerConnection]()
+
+    def replace_and_open_another(_: sqlite3.Connection) -> None:
+        other.replace(path)
+        opened.append(LedgerConnection(str(path), file=file, prepare=read))
+
+    with pytest.raises(LedgerUnavailableError, match="got another one or none"):
+        LedgerConnection(str(path), file=file, prepare=replace_and_open_another)
+
+    opened[0].close()
+
+
+@pytest.mark.fault("F36")
+def test_a_commit_is_kept_though_its_connection_is_closed_as_soon_as_it_is_given_back(
+    database: Database, path: Path
+) -> None:
+    database.close()
+    event.listen(database.engine, "checkin", lambda driver, _: driver.close())
+
+    database.write(lambda connection: connection.exec_driver_sql("CREATE TABLE kept (id INTEGER)"))
+
+    assert not Path(f"{path}-wal").exists()
+    with closing(sqlite3.connect(path)) as beside:
+        assert beside.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
@@ -37,6 +36,7 @@ from failsoft.ledger.database.sqlite import engine as sqlite
 from failsoft.ledger.database.sqlite.ledger_file import LedgerFile
 from failsoft.ledger.database.sqlite.private_file import create_private
 from failsoft.ledger.database.waiting import Pause
+from failsoft.ledger.database.weak_registry import WeakRegistry
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -44,12 +44,12 @@ T = TypeVar("T")
 #: The most connections of a process unless its part in the system says otherwise.
 POOL = 32
 
-_engines: WeakSet[Engine] = WeakSet()
+_engines: WeakRegistry[Engine] = WeakRegistry()
 
 
 def _forget_connections() -> None:
     leave_all_to_parent()
-    for engine in list(_engines):
+    for engine in _engines:
         # The parent goes on using the sockets; the child only lets go of them (rule 21).
         engine.dispose(close=False)
 

@@ -9,7 +9,8 @@ import os
 import threading
 from types import TracebackType
 from typing import Protocol
-from weakref import WeakSet
+
+from failsoft.ledger.database.weak_registry import WeakRegistry
 
 
 class Forkable(Protocol):
@@ -28,7 +29,7 @@ class Forkable(Protocol):
         ...
 
 
-_all: WeakSet[Forkable] = WeakSet()
+_all: WeakRegistry[Forkable] = WeakRegistry()
 #: Threads fork one after the other: each takes every lock, and gives back what it took itself.
 _forking = threading.RLock()
 _under_way: list[Forkable] = []

@@ -4,13 +4,13 @@ from collections import deque
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Self
-from weakref import WeakSet
 
 from sqlalchemy import Dialect, Engine, PoolProxiedConnection, event
 from sqlalchemy.exc import DBAPIError
 
 from failsoft.ledger.database.errors import as_sqlalchemy
 from failsoft.ledger.database.pool import LedgerPool
+from failsoft.ledger.database.weak_registry import WeakRegistry
 
 #: How many are kept at hand.
 MOST_IDLE = 8
@@ -75,9 +75,11 @@ class RawConnections:
 
     def close(self) -> None:
         """Close every idle connection."""
-        while self._idle:
-            # Not given back: its pool may have been disposed of, and would leave it open.
-            self._idle.pop().connection.invalidate()
+        # Another thread may take the last one meanwhile.
+        with suppress(IndexError):
+            while True:
+                # Not given back: its pool may have been disposed of, and would leave it open.
+                self._idle.pop().connection.invalidate()
 
     def _on_invalidate(self, driver: object, record: object, error: object) -> None:
         # After an error of one connection no other that is as old is trusted; an interrupt, or a
@@ -176,11 +178,11 @@ class RawConnection:
         self._home.put(self)
 
 
-_everybodys: WeakSet[RawConnections] = WeakSet()
+_everybodys: WeakRegistry[RawConnections] = WeakRegistry()
 _of_the_parent: list[deque[RawConnection]] = []
 
 
 def leave_all_to_parent() -> None:
     """Forget every connection of the process that this one was forked from (rule 21)."""
-    for raw_connections in list(_everybodys):
+    for raw_connections in _everybodys:
         raw_connections.leave_to_parent()

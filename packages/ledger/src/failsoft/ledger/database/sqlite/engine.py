@@ -118,9 +118,11 @@ class Writer:
         )
         try:
             write_queue.acquire(alone)
-            with self._engine.begin() as connection:
-                yield connection
-            self._file.expect_kept()
+            with self._engine.connect() as connection:
+                with connection.begin():
+                    yield connection
+                # Before it is given back: another thread may close it then, as the last one.
+                self._file.expect_kept()
         except LedgerUnavailableError:
             # What was in use when the file was found to be another one is open still.
             self._file.release_idle()

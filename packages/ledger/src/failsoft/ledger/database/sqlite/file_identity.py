@@ -41,6 +41,10 @@ class Names:
         except OSError:
             return None
 
+    def database_inode(self) -> int | None:
+        """Return the inode of the database; None if there is none."""
+        return _inode(self.database)
+
     def are_those_of(self, identity: Identity) -> bool:
         """Return whether a database and its log are here; called before every commit."""
         stat = os.stat

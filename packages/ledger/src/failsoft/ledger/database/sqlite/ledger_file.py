@@ -11,13 +11,13 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 from failsoft.job_engine.errors import LedgerForkedError, LedgerUnavailableError
 from failsoft.ledger.database import forks
@@ -25,6 +25,7 @@ from failsoft.ledger.database.call_limit import RUNNING
 from failsoft.ledger.database.sqlite.descriptors import Locks
 from failsoft.ledger.database.sqlite.file_identity import Identity, Names, locks_of
 from failsoft.ledger.database.sqlite.private_file import expect_usable, no_ledger
+from failsoft.ledger.database.weak_registry import WeakRegistry
 
 logger: logging.Logger = logging.getLogger("failsoft.ledger")
 
@@ -60,6 +61,8 @@ class LedgerConnection(sqlite3.Connection):
 
     Attributes:
         file: The file.
+        inode: The database at the path before it was opened.
+        is_recognised: Whether it has read from the file at the path.
         is_closing: Whether it is closed, or is being closed.
     """
 
@@ -86,8 +89,10 @@ class LedgerConnection(sqlite3.Connection):
             sqlite3.Error: SQLite cannot open it.
         """
         self.file: LedgerFile = file
+        self.inode: int | None = None
+        self.is_recognised: bool = False
         self.is_closing: bool = False
-        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+        self._cursors: WeakRegistry[sqlite3.Cursor] = WeakRegistry()
         with file.opening(self):
             super().__init__(file.uri, uri=True, **options)
         try:
@@ -96,6 +101,14 @@ class LedgerConnection(sqlite3.Connection):
         except BaseException:
             self.close()
             raise
+
+    @property
+    def keeps_log(self) -> bool:
+        """Whether no other connection deletes the log as it closes.
+
+        SQLite does that when the last one which has read is closed; until then it goes by its lock.
+        """
+        return self.is_recognised and not self.is_closing
 
     def cursor(self, *args: Any, **options: Any) -> Any:
         """Return a cursor, which is closed with the connection at the latest."""
@@ -113,7 +126,7 @@ class LedgerConnection(sqlite3.Connection):
         """Close it; a log is not copied into a file that others may have written to."""
         # SQLite keeps the file and its index open for a statement that is not done with, as one in
         # the traceback of an error that is kept: the next connection would share the old index.
-        for cursor in list(self._cursors):
+        for cursor in self._cursors:
             cursor.close()
         if not self.file.may_copy_log():
             # SQLite would. It gives that up when it is interrupted, and nothing else runs here.
@@ -137,8 +150,8 @@ class LedgerFile:
         self.is_lost: bool = False
         self.uri: str = f"file:{quote(str(path))}?mode=rw"
         self._names = Names(path)
-        self._users: WeakSet[User] = WeakSet()
-        self._open: WeakSet[LedgerConnection] = WeakSet()
+        self._users: WeakRegistry[User] = WeakRegistry()
+        self._open: WeakRegistry[LedgerConnection] = WeakRegistry()
         self._of_parent: list[LedgerConnection] = []
         self._identity: Identity | None = None
         # One that was there and is missing is away: it may be brought back.
@@ -165,8 +178,9 @@ class LedgerFile:
                 self._expect_another_log()
             elif not self._was_there and not self.path.exists():
                 raise no_ledger(self.path)
-            if not self._open:
+            if not any(self._open):
                 self._identity = None
+            connection.inode = self._names.database_inode()
             yield
             self._open.add(connection)
 
@@ -178,20 +192,22 @@ class LedgerFile:
         """Take what a connection has opened for the file, or notice that it is another one."""
         with self._lock:
             found = self._names.identity()
-            if found != self._identity and not self._has_others(opened):
+            if found != self._identity and not any(each.keeps_log for each in self._open):
                 # The last one beside it was closed before it had read, and took the log along.
                 self._identity = None
-            if self._identity is not None or found is None:
-                if found != self._identity or found is None:
-                    self._lose()
-                return
-            self._expect_locks(found)
-            self._identity, self._was_there = found, True
-            self.expect_whole()
-            self._next_look = time.monotonic() + LOOK_SECONDS
-            if self.is_lost:
-                self.is_lost, self._lost = False, None
-                logger.warning("the ledger's file %s is whole again", self.path)
+            if found is None or found.database != opened.inode:
+                self._lose()
+            if self._identity is None:
+                self._expect_locks(found)
+                self._identity, self._was_there = found, True
+                self.expect_whole()
+                self._next_look = time.monotonic() + LOOK_SECONDS
+                if self.is_lost:
+                    self.is_lost, self._lost = False, None
+                    logger.warning("the ledger's file %s is whole again", self.path)
+            elif found != self._identity:
+                self._lose()
+            opened.is_recognised = True
 
     def may_copy_log(self) -> bool:
         """Return whether what a connection has logged goes well with what is at the path."""
@@ -228,7 +244,7 @@ class LedgerFile:
 
     def release_idle(self) -> None:
         """Close every connection of this process that is not in use."""
-        for user in list(self._users):
+        for user in self._users:
             user.release_idle()
 
     def expect_callers(self, info: MutableMapping[Any, Any], read: Callable[[], object]) -> None:
@@ -262,7 +278,7 @@ class LedgerFile:
     def before_fork(self) -> None:
         """Close what can be closed; until the fork is over, nothing is opened."""
         self._gate.acquire()
-        if self._open:
+        if any(self._open):
             users = list(self._users)
             is_within_call = any(each.has_turn() for each in users)
             longest = max((each.longest_call for each in users), default=0.0)
@@ -277,7 +293,7 @@ class LedgerFile:
     def after_fork_in_child(self) -> None:
         """Begin anew; what was open at the fork is never touched, not even to be closed."""
         self._of_parent += self._open
-        self._open = WeakSet()
+        self._open = WeakRegistry()
         self._identity = self._locks = self._lost = None
         self.is_lost = False
         self._gate, self._lock = threading.RLock(), threading.RLock()
@@ -296,19 +312,21 @@ class LedgerFile:
         finally:
             self._gate.release()
 
-    def _has_others(self, connection: LedgerConnection) -> bool:
-        return any(each is not connection and not each.is_closing for each in list(self._open))
-
     def _look(self) -> None:
         self._next_look = time.monotonic() + LOOK_SECONDS
         if self.is_lost:
             with self._lock:
                 self._expect_all_closed()
-        elif self._identity is not None and self._open:
-            if self._names.identity() != self._identity:
-                self._lose()
-            if self._locks is not None and not self._locks.are_held():
-                self._take_locks_anew(self._identity)
+        elif self._identity is not None:
+            kept = [each for each in self._open if each.keeps_log]
+            is_there = self._names.identity() == self._identity
+            are_held = self._locks is None or self._locks.are_held()
+            # What the last of them has closed meanwhile, it has deleted and unlocked itself.
+            if any(each.keeps_log for each in kept):
+                if not is_there:
+                    self._lose()
+                if not are_held:
+                    self._take_locks_anew(self._identity, kept)
 
     def _lose(self) -> NoReturn:
         with self._lock:
@@ -335,7 +353,7 @@ class LedgerFile:
         """Close every connection, the ones in use when they come back; say whether none is left."""
         ends = time.monotonic() + patience
         self.release_idle()
-        while self._open:
+        while any(self._open):
             if time.monotonic() >= ends:
                 return False
             time.sleep(0.001)
@@ -365,11 +383,12 @@ class LedgerFile:
             )
         self._locks = locks
 
-    def _take_locks_anew(self, identity: Identity) -> None:
+    def _take_locks_anew(self, identity: Identity, kept: Iterable[LedgerConnection]) -> None:
         with self._lock:
             # They may be held through other descriptors than before.
-            self._locks = locks_of(identity)
-            if self._open and self._locks and not self._locks.are_held():
+            locks = self._locks = locks_of(identity)
+            is_without = locks is not None and not locks.are_held()
+            if is_without and any(each.keeps_log for each in kept):
                 logger.warning(
                     "expected SQLite's locks on the ledger's file %s, got none: something in this "
                     "process opened and closed it beside SQLite; its connections are opened anew",
@@ -399,7 +418,9 @@ def file_at(path: Path) -> LedgerFile:
 
 def is_open_ledger(path: Path) -> bool:
     """Return whether a path leads to a file of a ledger that this process may have open."""
-    return any(file.is_part(path) for file in list(_files.values()))
+    with _files_lock:
+        files = list(_files.values())
+    return any(file.is_part(path) for file in files)
 
 
 def _changed(path: Path) -> LedgerUnavailableError:
