@@ -40,10 +40,14 @@ from tests.servers.valkey import Valkey
 
 S = TypeVar("S", bound=Server)
 RUN = "_FAILSOFT_TEST_RUN"
-#: The folders whose tests start whole processes for each ledger.
+#: The folders whose tests start whole processes.
 WHOLE = {"integration", "faults", "docs"}
+#: What such a test may be played with: one of each is enough.
+WAYS = ("ledger_url", "empty_ledger_url", "engine", "fallback_url", "job", "queue")
 #: The suites of an engine that has several brokers.
-_BROKER = re.compile(r"(?P<engine>Test\w+)On(?P<broker>Valkey|Rabbitmq|QuorumQueues)")
+_BROKER = re.compile(r"(?P<engine>TestDramatiq\w+)On(?P<broker>Valkey|Rabbitmq|QuorumQueues)")
+#: The suites of engines beside those that a program has unless it says otherwise.
+_OTHER = re.compile(r"Test(?P<engine>Celery|File|Inngest|Kafka|Nats)(?P<half>Engine|Worker)\w*")
 
 # How long an example takes is the machine's, and no test is timed.
 settings.register_profile("tests", deadline=None)
@@ -160,11 +164,12 @@ def pytest_collection_modifyitems(
 ) -> Iterator[None]:
     """Let each play be played once, where chance has it by its name; long files go first.
 
-    On every ledger, and with every broker of an engine, with `-m long`.
+    On every ledger, with every broker of an engine and on every engine, with `-m long`.
     """
     plays: dict[str, dict[pytest.Function, str]] = defaultdict(dict)
     for item in items:
-        if isinstance(item, pytest.Function) and (found := _play_of(item)):
+        is_long = item.get_closest_marker("long") is not None
+        if isinstance(item, pytest.Function) and not is_long and (found := _play_of(item)):
             play, way = found
             plays[play][item] = way
     for play, ways in plays.items():
@@ -218,12 +223,14 @@ def _share_of(config: pytest.Config) -> list[str] | None:
 def _play_of(item: pytest.Function) -> tuple[str, str] | None:
     """Return what is played more than once, and in which way here; None of all other tests."""
     name = f"{item.path.name}::{item.originalname}"
-    if item.cls is not None and (broker := _BROKER.fullmatch(item.cls.__name__)):
-        return f"{name} of {broker['engine']}", broker["broker"]
-    params = item.callspec.params if hasattr(item, "callspec") else {}
-    ledger = params.get("ledger_url", params.get("empty_ledger_url"))
-    if ledger and WHOLE & set(item.path.relative_to(item.config.rootpath).parts):
-        return name, str(ledger)
+    if item.cls is not None:
+        if broker := _BROKER.fullmatch(item.cls.__name__):
+            return f"{name} of {broker['engine']}", broker["broker"]
+        if other := _OTHER.fullmatch(item.cls.__name__):
+            return f"{item.originalname} of {other['half']}", other["engine"]
+    if hasattr(item, "callspec") and WHOLE & set(item.path.relative_to(item.config.rootpath).parts):
+        indices = item.callspec.indices
+        return name, " ".join(f"{way} {indices[way]}" for way in WAYS if way in indices)
     return None
 
 

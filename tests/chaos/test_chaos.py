@@ -1,4 +1,4 @@
-"""About ninety seconds of chaos, for every run of the tests; `make chaos` goes on for longer."""
+"""About ninety seconds of chaos, as a test; `make chaos` goes on for longer."""
 
 import pytest
 from rich.console import Console
@@ -10,6 +10,7 @@ from tests.chaos.progress import Progress
 SEED = "failsoft"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_every_promise_is_kept_while_everything_breaks() -> None:
     console = Console(width=160)

@@ -1,5 +1,6 @@
 """Which tests of this folder are left to `-m long`."""
 
+from collections.abc import Iterator
 from zlib import crc32
 
 import pytest
@@ -14,11 +15,15 @@ SLOW = "test_ten_thousand_messages_leave_nothing_behind"
 QUICK = ("TestKafkaWorker", "TestDramatiqWorkerOnRabbitmq")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave most of what differs little from other tests to `-m long`."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Leave most of what differs little from other tests to `-m long`.
+
+    Before the conftest of all tests has chance choose among the others.
+    """
     for item in items:
         is_sampled = any(each in item.nodeid for each in SAMPLED)
         is_slow = item.name == SLOW and not any(f"::{each}::" in item.nodeid for each in QUICK)
         if is_slow or (is_sampled and crc32(item.name.encode()) % ONE_IN):
             item.add_marker(pytest.mark.long)
+    yield

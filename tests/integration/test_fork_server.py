@@ -4,6 +4,8 @@ import subprocess
 import sys
 from contextlib import closing
 
+import pytest
+
 from failsoft.ledger.database.database import Database, driver_modules
 
 CONNECT = """
@@ -25,6 +27,7 @@ def test_connecting_to_the_ledger_imports_nothing_more(ledger_url: str) -> None:
     assert newly_imported(ledger_url, *driver_modules(ledger_url)) == []
 
 
+@pytest.mark.long
 def test_it_would_import_the_driver_otherwise(postgres_url: str) -> None:
     assert "psycopg" in newly_imported(postgres_url)
 

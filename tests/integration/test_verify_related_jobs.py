@@ -64,6 +64,7 @@ def test_what_belongs_together_is_sound_whatever_is_pruned(
     assert list(found(database)) == []
 
 
+@pytest.mark.long
 def test_a_ledger_in_use_is_sound_at_every_moment(database: Database, ledger: SqlLedger) -> None:
     with ThreadPoolExecutor(WRITERS) as pool:
         writers = [pool.submit(everything_happens, ledger, f"s{n}") for n in range(3 * WRITERS)]

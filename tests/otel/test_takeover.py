@@ -147,6 +147,7 @@ def test_an_attempt_whose_process_is_killed_has_its_span_from_the_worker(
     assert ("previous", killed["context"]["span_id"]) in links(second)
 
 
+@pytest.mark.long
 def test_an_attempt_whose_process_is_slow_to_exit_has_one_span(
     deployment: Deployment, spans: Spans, tmp_path: Path
 ) -> None:

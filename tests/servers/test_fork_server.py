@@ -20,6 +20,7 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("modules", [WORKER, COMMAND_LINE], ids=["worker", "command line"])
 def test_settings_load_no_engine_that_the_server_has_not(
     modules: tuple[str, ...], tmp_path: Path
@@ -27,6 +28,7 @@ def test_settings_load_no_engine_that_the_server_has_not(
     assert not engines_in(newly_loaded(tmp_path, *modules))
 
 
+@pytest.mark.long
 def test_settings_would_load_them_otherwise(tmp_path: Path) -> None:
     without = (name for name in WORKER if name not in ENGINES)
 

@@ -27,6 +27,7 @@ def test_a_ledger_that_breaks_a_rule_is_found(sqlite_url: str, mutant: type[SqlL
     expect_found(Bench(sqlite_url, mutant))
 
 
+@pytest.mark.long
 def test_a_ledger_without_transactions_is_found(sqlite_url: str) -> None:
     expect_found(without_transactions(Bench(sqlite_url)))
 

@@ -25,14 +25,14 @@ LONG = timedelta(seconds=20)
 
 def cases() -> Iterator[object]:
     for name, mutant in mutants().items():
-        marks = [pytest.mark.long] if mutant.is_slow else []
-        yield pytest.param(mutant, id=name, marks=marks)
+        yield pytest.param(mutant, id=name)
 
 
 def broken(mutant: type[Mutant], promise: Promise) -> PromiseResult:
     return run_promise(promise, partial(MutantBench, plugin=mutant()))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutant", list(cases()))
 def test_a_mutant_breaks_its_promise(mutant: type[Mutant]) -> None:
     patience = LONG if mutant.is_slow else BRIEF

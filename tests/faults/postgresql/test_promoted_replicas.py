@@ -58,7 +58,9 @@ def the_primary_dies(pair: PostgresPair) -> None:
 
 
 @pytest.mark.fault("F43")
-@pytest.mark.parametrize("happens", [the_primary_dies, PostgresPair.switch_over])
+@pytest.mark.parametrize(
+    "happens", [the_primary_dies, pytest.param(PostgresPair.switch_over, marks=pytest.mark.long)]
+)
 def test_a_promoted_replica_goes_on_with_every_accepted_job(
     deployment: Deployment,
     postgres_pair: PostgresPair,
@@ -186,7 +188,7 @@ WRITES += [a_claim, an_end, a_cancellation, a_cancel_request, an_event]
 
 
 @pytest.mark.fault("F43")
-@pytest.mark.parametrize("ends", [terminated, stopped])
+@pytest.mark.parametrize("ends", [pytest.param(terminated, marks=pytest.mark.long), stopped])
 def test_a_commit_that_gave_up_waiting_for_the_replica_is_no_success(
     postgres_pair: PostgresPair, ledger_url: str, ends: Callable[[PostgresPair], None]
 ) -> None:

@@ -118,6 +118,7 @@ def test_redis_restarted_from_its_dump_starts_no_job_that_ran_elsewhere(
     assert_all_on(deployment, "dramatiq")
 
 
+@pytest.mark.long
 @pytest.mark.fault("F06", "F30")
 def test_redis_killed_with_1000_jobs_queued_hands_all_of_them_over_before_their_deadline(
     deployment: Deployment, valkey: Valkey

@@ -152,6 +152,7 @@ def test_a_second_ctrl_c_waits_for_no_job(dev_cli: CommandLine) -> None:
     assert dev_cli.transitions(job_id)[-1] == "release"
 
 
+@pytest.mark.long
 def test_a_sigkill_leaves_nothing_behind(dev_cli: CommandLine) -> None:
     dev, _ = start(dev_cli)
     family = dev.tree()
@@ -162,6 +163,7 @@ def test_a_sigkill_leaves_nothing_behind(dev_cli: CommandLine) -> None:
     wait_until(lambda: not any(map(is_alive, family)), PATIENCE, f"the end of {family}")
 
 
+@pytest.mark.long
 def test_changed_code_is_what_the_workers_run_next(dev_cli: CommandLine) -> None:
     dev, ready = start(dev_cli)
     source(dev_cli)

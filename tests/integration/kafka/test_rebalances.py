@@ -102,6 +102,7 @@ def bench() -> Iterator[Bench]:
     made.close()
 
 
+@pytest.mark.long
 def test_a_group_that_grows_and_shrinks_makes_one_job_a_record(bench: Bench) -> None:
     first = bench.start("first")
     bench.pay(*range(100))

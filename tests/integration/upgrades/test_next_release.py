@@ -55,6 +55,7 @@ def test_programs_of_this_release_go_on_while_the_next_one_is_rolled_out(
     assert run(following, WORK + UPGRADE, ledger_url) == ""
 
 
+@pytest.mark.long
 def test_a_program_of_this_release_refuses_the_ledger_of_one_that_raises_the_minimum(
     ledger_url: str, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def terminations(bench: Bench, postgres: Postgres) -> Iterator[Terminations]:
         yield Terminations(bench.database, admin)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_ended_session_is_not_noticed(
     bench: Bench, terminations: Terminations, name: str

@@ -33,6 +33,7 @@ def test_sqlite_does_in_trouble_as_the_ledger_in_memory_does(sqlite_url: str) ->
     run_on(Bench(sqlite_url), 16, IN_A_FILE)
 
 
+@pytest.mark.long
 def test_postgresql_does_in_trouble_as_the_ledger_in_memory_does(
     postgres_url: str, postgres: Postgres
 ) -> None:
