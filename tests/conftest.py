@@ -43,9 +43,10 @@ RUN = "_FAILSOFT_TEST_RUN"
 #: The folders whose tests start whole processes.
 WHOLE = {"integration", "faults", "docs"}
 #: What such a test may be played with: one of each is enough.
-WAYS = ("ledger_url", "empty_ledger_url", "engine", "fallback_url", "job", "queue")
-#: The suites of an engine that has several brokers.
+WAYS = ("ledger_url", "empty_ledger_url", "engine", "fallback_url", "job", "queue", "way")
+#: The suites of an engine on each of its brokers, and of the ledger as an engine on each database.
 _BROKER = re.compile(r"(?P<engine>TestDramatiq\w+)On(?P<broker>Valkey|Rabbitmq|QuorumQueues)")
+_DATABASE = re.compile(r"Test(?P<database>Postgres|Sqlite)(?P<half>Engine|Worker)")
 #: The suites of engines beside those that a program has unless it says otherwise.
 _OTHER = re.compile(r"Test(?P<engine>Celery|File|Inngest|Kafka|Nats)(?P<half>Engine|Worker)\w*")
 
@@ -226,6 +227,8 @@ def _play_of(item: pytest.Function) -> tuple[str, str] | None:
     if item.cls is not None:
         if broker := _BROKER.fullmatch(item.cls.__name__):
             return f"{name} of {broker['engine']}", broker["broker"]
+        if database := _DATABASE.fullmatch(item.cls.__name__):
+            return f"{name} of {database['half']}", database["database"]
         if other := _OTHER.fullmatch(item.cls.__name__):
             return f"{item.originalname} of {other['half']}", other["engine"]
     if hasattr(item, "callspec") and WHOLE & set(item.path.relative_to(item.config.rootpath).parts):

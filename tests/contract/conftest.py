@@ -10,9 +10,9 @@ ONE_IN = 10
 #: Behind a pooler the statements are the same, on quorum queues the commands, and Celery's tasks
 #: are the same on both brokers.
 SAMPLED = ("TestPooledPostgresLedger", "EngineOnQuorumQueues", "TestCeleryEngineOnRabbitmq")
-#: What takes half a minute on most engines, and the two that it runs on in each run.
+#: What takes half a minute on most engines, and the one that it runs on in each run.
 SLOW = "test_ten_thousand_messages_leave_nothing_behind"
-QUICK = ("TestKafkaWorker", "TestDramatiqWorkerOnRabbitmq")
+QUICK = "TestKafkaWorker"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """
     for item in items:
         is_sampled = any(each in item.nodeid for each in SAMPLED)
-        is_slow = item.name == SLOW and not any(f"::{each}::" in item.nodeid for each in QUICK)
+        is_slow = item.name == SLOW and f"::{QUICK}::" not in item.nodeid
         if is_slow or (is_sampled and crc32(item.name.encode()) % ONE_IN):
             item.add_marker(pytest.mark.long)
     yield

@@ -92,6 +92,7 @@ def test_a_job_whose_redis_is_killed_half_way_has_one_dispatch_two_attempts_and_
     assert [each["name"] for each in ended(file, "step ")] == [f"step {step}" for step in STEPS]
 
 
+@pytest.mark.long
 def test_the_late_spans_of_a_frozen_worker_are_fenced(
     deployment: Deployment, spans: Spans, gate: Path, tmp_path: Path
 ) -> None:

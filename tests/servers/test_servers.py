@@ -154,6 +154,7 @@ def test_a_valkey_dies_with_the_process_that_started_it(
     wait_until(lambda: not is_alive(server), PATIENCE, "the server dies although a fork lives on")
 
 
+@pytest.mark.long
 def test_rabbitmq_keeps_durable_messages_over_sigkill(rabbitmq: RabbitMQ) -> None:
     url = rabbitmq.url
     with _channel(url) as channel:
@@ -205,6 +206,7 @@ def test_rabbitmq_closes_connections_and_unacknowledging_channels(
             channel.connection.process_data_events(time_limit=10)
 
 
+@pytest.mark.long
 def test_a_frozen_rabbitmq_is_silent_and_healed_serves(rabbitmq: RabbitMQ, amqp_url: str) -> None:
     rabbitmq.freeze()
     # Which is no AMQPError: pika raises it outside of its own tree.

@@ -40,6 +40,7 @@ class TestMemoryEngine(ServerlessEngineSuite):
             yield bench
 
 
+@pytest.mark.long
 class TestMemoryEngineWithASlowWorker(ServerlessEngineSuite):
     """No promise counts the time in which a worker comes up as silence."""
 

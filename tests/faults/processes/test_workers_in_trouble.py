@@ -116,7 +116,7 @@ def test_a_job_that_goes_on_in_code_with_other_steps_is_held(deployment: Deploym
 
 @pytest.mark.fault("F14", "F15")
 @ON_SQLITE
-@pytest.mark.parametrize("fate", ["killed", "frozen"])
+@pytest.mark.parametrize("fate", ["killed", pytest.param("frozen", marks=pytest.mark.long)])
 def test_a_job_that_was_cut_off_in_a_step_that_must_not_repeat_is_held(
     deployment: Deployment, gate: Path, fate: str
 ) -> None:

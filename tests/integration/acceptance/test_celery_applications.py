@@ -80,7 +80,9 @@ def test_a_job_of_a_killed_process_of_the_pool_goes_on_in_another(
     ("options", "queues", "said"),
     [
         (("--pool", "threads"), "celery,failsoft-threads", "prefork or solo, got thread"),
-        ((), "celery", "a worker that takes from failsoft-threads"),
+        pytest.param(
+            (), "celery", "a worker that takes from failsoft-threads", marks=pytest.mark.long
+        ),
     ],
 )
 def test_what_cannot_serve_says_so_and_sends_no_heartbeat(

@@ -258,6 +258,7 @@ def test_it_says_what_to_install_where_no_server_is_embedded(dev_cli: CommandLin
     assert len(dev.output.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_with_the_ledger_as_the_only_engine_it_starts_no_server(dev_cli: CommandLine) -> None:
     dev_cli.env["FAILSOFT_ENGINES"] = "ledger"
 

@@ -126,6 +126,7 @@ def test_a_worker_passes_every_probe_until_it_stops_and_leaves_nothing_to_be_fou
     assert list((live_cli.folder / "run").iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_supervisor_that_stands_still_is_not_live(live_cli: CommandLine) -> None:
     probed = Probed(live_cli, "maintenance")
     probed.wait_for("/readyz", 200)

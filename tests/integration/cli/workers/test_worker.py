@@ -86,6 +86,7 @@ def test_a_worker_that_died_is_started_again(live_cli: CommandLine) -> None:
     assert worker.terminate(PATIENCE) == 0
 
 
+@pytest.mark.long
 def test_each_of_several_processes_of_a_queue_is_started_again(live_cli: CommandLine) -> None:
     worker = live_cli.start("worker", "rq", "--queue", "threads", "--processes", "2")
     victim, other = live_cli.wait_for_workers(2)

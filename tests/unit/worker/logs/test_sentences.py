@@ -5,6 +5,7 @@ import logging
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[4]
 KIND = re.compile(r"(job|engine|message|worker|schedule|ledger)\.[a-z_]+")
 
 
+@cache
 def emitted() -> set[str]:
     """Return the kinds of all events that the code emits, as its calls spell them."""
     found = {f"job.{transition.name}" for transition in TRANSITIONS}
