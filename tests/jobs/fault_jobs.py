@@ -71,6 +71,18 @@ gated_in_thread = job(name="gated-in-thread", queue="threads")(gated)
 gated_in_child = job(name="gated-in-child", queue="children")(gated)
 
 
+def lingering(script: Script, ctx: JobContext) -> int:
+    """Wait behind the last step for a gate of each attempt: all that is left is the end."""
+    for number in range(1, script.steps + 1):
+        ctx.run(f"step-{number}", step, script, number, ctx.job_id, ctx.attempt)
+    wait_until(Path(f"{script.gate}-{ctx.attempt}").exists, FOR_EVER, f"gate {ctx.attempt}")
+    return script.steps
+
+
+lingering_in_thread = job(name="lingering-in-thread", queue="threads")(lingering)
+lingering_in_child = job(name="lingering-in-child", queue="children")(lingering)
+
+
 def swallowing(script: Script, ctx: JobContext) -> int:
     """Take every error for its own, and go on."""
     for number in range(1, script.steps + 1):

@@ -605,6 +605,14 @@ BREAKS = (
         ("tests/faults/sqlite/test_ledger_file.py", "-k", "is_being_closed"),
     ),
     Break(
+        "R18",
+        "an end that waited for the ledger and comes too late leaves its job a crash",
+        "packages/job_engine/src/failsoft/job_engine/executor.py",
+        "if is_late and conclusion.transition.name not in _CRASHES:",
+        "if is_late and conclusion.transition.name in _CRASHES:",
+        ("tests/unit/job_engine/attempt/test_late_ends.py",),
+    ),
+    Break(
         "F45",
         "two sessions behind a pooler are compared once",
         f"{_LEDGER}/database/postgresql/pooler.py",

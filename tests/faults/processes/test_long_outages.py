@@ -16,6 +16,8 @@ from tests.faults.support import ON_POSTGRESQL, ON_SQLITE, OUR_JOBS
 from tests.jobs.fault_jobs import (
     gated_in_child,
     gated_in_thread,
+    lingering_in_child,
+    lingering_in_thread,
     swallowing_in_child,
     swallowing_in_thread,
 )
@@ -91,6 +93,38 @@ def test_a_worker_that_alone_was_cut_off_takes_back_the_crash_it_was_charged(
         "recover",
         "succeed",
     ]
+    assert deployment.kinds(handle).count("uncharge") == 1
+    assert_promises_kept(deployment)
+
+
+@pytest.mark.fault("F44")
+@ON_POSTGRESQL
+@pytest.mark.parametrize(
+    "job", [lingering_in_thread, lingering_in_child], ids=["thread", "process"]
+)
+def test_an_end_that_the_outage_made_late_takes_back_the_crash_too(  # noqa: PLR0917 - fixtures
+    deployment: Deployment,
+    ledger_by_proxy: dict[str, str],
+    proxy_to_postgres: TcpProxy,
+    gate: Path,
+    job: ScriptedJob,
+) -> None:
+    deployment.workers(job.queue.name, **SHORT_LEASE, **ledger_by_proxy)
+    handle = deployment.dispatch(job, Script(steps=1, gate=str(gate)))
+    wait_until(lambda: deployment.app.ledger.steps(handle.id), PATIENCE, "the step is recorded")
+
+    proxy_to_postgres.refuse()
+    gate.with_name("gate-1").touch()
+    attempts = lambda: deployment.app.ledger.attempts(handle.id)  # noqa: E731
+    wait_until(lambda: len(attempts()) > 1, PATIENCE, "the second attempt has begun")
+    charged = handle.job().crashes
+    proxy_to_postgres.heal()
+    wait_until(lambda: handle.job().crashes == 0, PATIENCE, "the crash is taken back")
+    gate.with_name("gate-2").touch()
+    deployment.wait_for_ends()
+
+    assert charged == 1
+    assert [each.outcome for each in attempts()] == ["recover", "succeed"]
     assert deployment.kinds(handle).count("uncharge") == 1
     assert_promises_kept(deployment)
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -31,7 +32,15 @@ from failsoft.job_engine.ports.ledger import AttemptLedger
 from failsoft.job_engine.ports.traces import TraceLedger
 from failsoft.job_engine.records.error_record import ErrorRecord
 from failsoft.job_engine.records.job import AttemptRecord, Claim, Conclusion, HistoryEntry
-from failsoft.job_engine.records.states import RELEASE, RESUME, STOP, TRANSITIONS, JobState
+from failsoft.job_engine.records.states import (
+    CRASH,
+    CRASH_OUT,
+    RELEASE,
+    RESUME,
+    STOP,
+    TRANSITIONS,
+    JobState,
+)
 from failsoft.job_engine.records.trace_context import kept
 from failsoft.job_engine.steps.async_context import AsyncJobContext
 from failsoft.job_engine.steps.context import JobContext
@@ -44,6 +53,11 @@ Unrecorded = Callable[[Claim, Conclusion], None]
 
 #: What an attempt, or a person, makes of a job on its merits.
 _ENDS = frozenset(t.name for t in TRANSITIONS if t.ends_attempt) | {RESUME.name}
+
+#: The ends that are crashes themselves: another one's charge for the same attempt is theirs.
+_CRASHES = frozenset({CRASH.name, CRASH_OUT.name})
+#: The share of a lease for which an end has waited that lost its claim to the ledger's outage.
+_WAITED = 0.25
 
 logger: logging.Logger = logging.getLogger("failsoft.executor")
 
@@ -196,6 +210,7 @@ class Executor:
     ) -> JobState | None:
         lease.end()
         ledger = RetryingLedger(self._ledger, lease, self._clock)
+        began = self._clock.steady()
         try:
             try:
                 state = ledger.conclude(claim, conclusion)
@@ -204,6 +219,10 @@ class Executor:
                 state = ledger.conclude(claim, conclusion)
         except Fenced:
             self._fenced(claim, span)
+            waited = self._clock.steady() - began
+            is_late = waited >= claim.lease.total_seconds() * _WAITED
+            if is_late and conclusion.transition.name not in _CRASHES:
+                self._uncharge(claim)
             return None
         except LedgerRefused:
             span.concluded("unrecorded")
@@ -215,6 +234,14 @@ class Executor:
         elapsed = None if started is None else self._clock.steady() - started
         self._listener(concluded_event(claim, conclusion, state, elapsed))
         return state
+
+    def _uncharge(self, claim: Claim) -> None:
+        """Take back the crash that a rescuer took the wait of an end for (R18)."""
+        # As at an end that is worth waiting for, however long the ledger is away.
+        ledger = RetryingLedger(self._ledger, Lease(), self._clock)
+        with suppress(LedgerRefused):
+            if ledger.uncharge(claim):
+                self._listener(attempt_event("job.uncharge", claim))
 
     def _refused(self, claim: Claim, cause: Exception) -> Conclusion:
         """Decide about an attempt that the ledger's trouble ended, and emit the event."""

@@ -92,6 +92,10 @@ class RetryingLedger:
         """Renew leases."""
         return self._with_retries(lambda: self._ledger.renew(claims))
 
+    def uncharge(self, claim: Claim) -> bool:
+        """Take back the crash of a claim that was lost to an outage."""
+        return self._with_retries(lambda: self._ledger.uncharge(claim))
+
     def _with_retries(self, call: Callable[[], T], raised: Sequence[Exception] = ()) -> T:
         """Call the ledger until it answers.
 

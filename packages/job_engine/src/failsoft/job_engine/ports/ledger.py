@@ -46,7 +46,27 @@ from failsoft.job_engine.records.schedules import ScheduleLedger
 from failsoft.job_engine.records.states import JobState
 
 
-class AttemptLedger(WaitLedger, Protocol):
+class ReturnLedger(Protocol):
+    """The ledger as a process needs it that gives claims back which it can use no more."""
+
+    def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
+        """End the attempt, as `AttemptLedger.conclude` does."""
+        ...
+
+    def uncharge(self, claim: Claim) -> bool:
+        """Take back the crash that a rescuer charged for a lease that was lost to an outage.
+
+        Called by the process that had the claim, and lives: it was cut off from the ledger, and
+        nothing of that was the job's doing (R18). Once for each claim, however often it is
+        repeated; a job that has ended keeps its counters (I4).
+
+        Returns:
+            Whether a crash was taken back, by this call or an earlier one.
+        """
+        ...
+
+
+class AttemptLedger(WaitLedger, ReturnLedger, Protocol):
     """The ledger as an attempt needs it. Each write starts with the fence (rule 7).
 
     Raises, from every method: `LedgerUnavailableError` if the database does not answer.
@@ -135,26 +155,6 @@ class AttemptLedger(WaitLedger, Protocol):
 
         One transaction for all, or a process with many attempts would wait in the queue of
         writers once for each of them.
-        """
-        ...
-
-
-class ReturnLedger(Protocol):
-    """The ledger as a process needs it that gives claims back which it can use no more."""
-
-    def conclude(self, claim: Claim, conclusion: Conclusion) -> JobState:
-        """End the attempt, as `AttemptLedger.conclude` does."""
-        ...
-
-    def uncharge(self, claim: Claim) -> bool:
-        """Take back the crash that a rescuer charged for a lease that was lost to an outage.
-
-        Called by the process that had the claim, and lives: it was cut off from the ledger, and
-        nothing of that was the job's doing (R18). Once for each claim, however often it is
-        repeated; a job that has ended keeps its counters (I4).
-
-        Returns:
-            Whether a crash was taken back, by this call or an earlier one.
         """
         ...
 
