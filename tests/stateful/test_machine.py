@@ -33,7 +33,6 @@ def test_sqlite_does_as_the_ledger_in_memory_does(sqlite_url: str) -> None:
     run_on(Bench(sqlite_url), 120)
 
 
-# In trouble it does so with each run of the tests.
 @pytest.mark.long
 def test_postgresql_does_as_the_ledger_in_memory_does(postgres_url: str) -> None:
     run_on(Bench(postgres_url), 120)
