@@ -41,7 +41,7 @@ from tests.servers.valkey import Valkey
 S = TypeVar("S", bound=Server)
 RUN = "_FAILSOFT_TEST_RUN"
 #: The folders whose tests start whole processes.
-WHOLE = {"integration", "faults", "docs"}
+WHOLE = {"integration", "faults", "docs", "contrib"}
 #: What such a test may be played with: one of each is enough.
 WAYS = ("ledger_url", "empty_ledger_url", "engine", "fallback_url", "job", "queue", "way")
 #: The suites of an engine on each of its brokers, and of the ledger as an engine on each database.

@@ -69,7 +69,9 @@ def test_clocks_that_are_hours_apart_take_no_job_from_who_works_on_it(
 
 @pytest.mark.fault("F24", "F46")
 @ON_POSTGRESQL
-@pytest.mark.parametrize("jump", [DAY, -DAY], ids=["ahead", "back"])
+@pytest.mark.parametrize(
+    "jump", [pytest.param(DAY, id="ahead"), pytest.param(-DAY, id="back", marks=pytest.mark.long)]
+)
 def test_a_ledger_whose_clock_was_set_for_a_while_delays_no_job(
     deployment: Deployment, gate: Path, jump: timedelta
 ) -> None:

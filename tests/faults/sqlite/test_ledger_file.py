@@ -294,7 +294,7 @@ def test_spellings_of_one_path_share_one_database(
 
 
 @pytest.mark.fault("F36")
-@pytest.mark.parametrize("hard", ["", pytest.param("1", id="os._exit")])
+@pytest.mark.parametrize("hard", ["", pytest.param("1", id="os._exit", marks=pytest.mark.long)])
 @pytest.mark.parametrize("play", ["own_engine", "session", "copied"])
 def test_no_job_is_lost_to_a_process_that_opens_and_closes_the_ledger(
     database: Database, sqlite_url: str, processes: Processes, *, play: str, hard: str

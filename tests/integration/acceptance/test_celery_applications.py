@@ -40,6 +40,7 @@ def wait_for_workers(deployment: Deployment, count: int) -> None:
     wait_until(lambda: len(deployment.live_pids()) == count, PATIENCE, f"{count} live workers")
 
 
+@pytest.mark.long
 def test_jobs_run_in_the_pool_beside_the_teams_own_tasks(
     deployment: Deployment, valkey: Valkey, tmp_path: Path
 ) -> None:

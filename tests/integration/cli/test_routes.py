@@ -194,6 +194,7 @@ def test_nothing_begins_on_a_paused_engine(live_cli: CommandLine) -> None:
     live_cli.wait_for_state(job["id"], JobState.SUCCEEDED)
 
 
+@pytest.mark.long
 def test_a_guard_takes_a_share_away_in_real_processes(
     live_cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

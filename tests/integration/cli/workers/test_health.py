@@ -230,6 +230,7 @@ def test_an_outage_makes_a_worker_not_ready_and_leaves_it_live(  # noqa: PLR0917
         probed.wait_for("/readyz", 200)
 
 
+@pytest.mark.long
 def test_processes_that_start_again_while_the_ledger_is_away_are_no_crash_loop(
     postgres_cli: CommandLine, postgres: Postgres
 ) -> None:
