@@ -19,7 +19,7 @@ _RUN = re.compile(r"^```text\n\$ python (\S+)\n(.*?)^```$", re.DOTALL | re.MULTI
 @pytest.mark.parametrize(
     ("page", "jobs", "callables"),
     [
-        pytest.param(PAGES[0], "rq", "tasks", marks=pytest.mark.long),
+        (PAGES[0], "rq", "tasks"),
         pytest.param(PAGES[1], "dramatiq", "actors", marks=pytest.mark.long),
         pytest.param(PAGES[2], "celery", "shop_tasks", marks=pytest.mark.long),
     ],

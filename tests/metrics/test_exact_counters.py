@@ -62,7 +62,6 @@ def test_counters_are_exact_over_a_killed_worker_pruning_and_a_restart(
     } == {}
 
 
-@pytest.mark.long
 def test_a_page_says_the_same_with_every_broker_down(
     deployment: Deployment, valkey: Valkey, second_valkey: Valkey, gate: Path
 ) -> None:

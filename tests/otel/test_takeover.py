@@ -92,7 +92,6 @@ def test_a_job_whose_redis_is_killed_half_way_has_one_dispatch_two_attempts_and_
     assert [each["name"] for each in ended(file, "step ")] == [f"step {step}" for step in STEPS]
 
 
-@pytest.mark.long
 def test_the_late_spans_of_a_frozen_worker_are_fenced(
     deployment: Deployment, spans: Spans, gate: Path, tmp_path: Path
 ) -> None:
@@ -148,7 +147,6 @@ def test_an_attempt_whose_process_is_killed_has_its_span_from_the_worker(
     assert ("previous", killed["context"]["span_id"]) in links(second)
 
 
-@pytest.mark.long
 def test_an_attempt_whose_process_is_slow_to_exit_has_one_span(
     deployment: Deployment, spans: Spans, tmp_path: Path
 ) -> None:

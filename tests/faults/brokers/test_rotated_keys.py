@@ -13,7 +13,6 @@ from tests.servers.processes import wait_until
 ENGINES = ("rq", "dramatiq")
 
 
-@pytest.mark.long
 @pytest.mark.fault("F49")
 def test_a_rotation_under_load_rejects_no_message_and_a_revocation_loses_no_job(
     deployment: Deployment,

@@ -64,7 +64,6 @@ def test_a_second_ledgers_worker_is_refused_at_start(
         wait_until(lambda: [w.pid for w in live()] == [third.process.pid], PATIENCE, "the third")
 
 
-@pytest.mark.long
 @ON_SQLITE
 def test_a_broker_that_is_silent_at_start_is_probed_when_it_is_back(
     deployment: Deployment, other_url: str, valkey: Valkey

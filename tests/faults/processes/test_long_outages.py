@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from signal import SIGTERM
 
@@ -82,19 +83,7 @@ def test_a_worker_that_alone_was_cut_off_takes_back_the_crash_it_was_charged(
 
     proxy_to_postgres.refuse()
     deployment.wait_for_step(handle, "step-1", attempt=2)
-    charged = handle.job().crashes
-    proxy_to_postgres.heal()
-    wait_until(lambda: handle.job().crashes == 0, PATIENCE, "the crash is taken back")
-    gate.with_name("gate-1").touch()
-    deployment.wait_for_ends()
-
-    assert charged == 1
-    assert [each.outcome for each in deployment.app.ledger.attempts(handle.id)] == [
-        "recover",
-        "succeed",
-    ]
-    assert deployment.kinds(handle).count("uncharge") == 1
-    assert_promises_kept(deployment)
+    assert_taken_back(deployment, handle, proxy_to_postgres, gate.with_name("gate-1"))
 
 
 @pytest.mark.fault("F44")
@@ -115,16 +104,24 @@ def test_an_end_that_the_outage_made_late_takes_back_the_crash_too(  # noqa: PLR
 
     proxy_to_postgres.refuse()
     gate.with_name("gate-1").touch()
-    attempts = lambda: deployment.app.ledger.attempts(handle.id)  # noqa: E731
+    attempts = partial(deployment.app.ledger.attempts, handle.id)
     wait_until(lambda: len(attempts()) > 1, PATIENCE, "the second attempt has begun")
+    assert_taken_back(deployment, handle, proxy_to_postgres, gate.with_name("gate-2"))
+
+
+def assert_taken_back(
+    deployment: Deployment, handle: JobHandle[int], proxy: TcpProxy, gate: Path
+) -> None:
+    """A job in its second attempt is rid of its crash when the first owner is back."""
     charged = handle.job().crashes
-    proxy_to_postgres.heal()
+    proxy.heal()
     wait_until(lambda: handle.job().crashes == 0, PATIENCE, "the crash is taken back")
-    gate.with_name("gate-2").touch()
+    gate.touch()
     deployment.wait_for_ends()
 
     assert charged == 1
-    assert [each.outcome for each in attempts()] == ["recover", "succeed"]
+    outcomes = [each.outcome for each in deployment.app.ledger.attempts(handle.id)]
+    assert outcomes == ["recover", "succeed"]
     assert deployment.kinds(handle).count("uncharge") == 1
     assert_promises_kept(deployment)
 

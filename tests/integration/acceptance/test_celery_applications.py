@@ -40,7 +40,6 @@ def wait_for_workers(deployment: Deployment, count: int) -> None:
     wait_until(lambda: len(deployment.live_pids()) == count, PATIENCE, f"{count} live workers")
 
 
-@pytest.mark.long
 def test_jobs_run_in_the_pool_beside_the_teams_own_tasks(
     deployment: Deployment, valkey: Valkey, tmp_path: Path
 ) -> None:
@@ -81,9 +80,7 @@ def test_a_job_of_a_killed_process_of_the_pool_goes_on_in_another(
     ("options", "queues", "said"),
     [
         (("--pool", "threads"), "celery,failsoft-threads", "prefork or solo, got thread"),
-        pytest.param(
-            (), "celery", "a worker that takes from failsoft-threads", marks=pytest.mark.long
-        ),
+        ((), "celery", "a worker that takes from failsoft-threads"),
     ],
 )
 def test_what_cannot_serve_says_so_and_sends_no_heartbeat(

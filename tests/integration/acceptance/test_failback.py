@@ -52,7 +52,6 @@ def test_a_backlog_before_a_busy_rq_worker_stays_on_rq(deployment: Deployment, g
     assert_all_on(deployment, "rq")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_a_worker_whose_slots_are_all_busy_for_long_is_not_taken_for_dead(
     deployment: Deployment, gate: Path

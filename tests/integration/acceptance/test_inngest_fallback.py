@@ -121,7 +121,6 @@ def test_what_waits_at_an_inngest_that_dies_runs_on_rq(
     assert_all_on(deployment, "rq")
 
 
-@pytest.mark.long
 def test_the_readmes_program_runs_a_job_through_its_mount(
     tmp_path: Path, ledger_url: str, processes: Processes
 ) -> None:

@@ -152,7 +152,6 @@ def test_a_second_ctrl_c_waits_for_no_job(dev_cli: CommandLine) -> None:
     assert dev_cli.transitions(job_id)[-1] == "release"
 
 
-@pytest.mark.long
 def test_a_sigkill_leaves_nothing_behind(dev_cli: CommandLine) -> None:
     dev, _ = start(dev_cli)
     family = dev.tree()
@@ -163,7 +162,6 @@ def test_a_sigkill_leaves_nothing_behind(dev_cli: CommandLine) -> None:
     wait_until(lambda: not any(map(is_alive, family)), PATIENCE, f"the end of {family}")
 
 
-@pytest.mark.long
 def test_changed_code_is_what_the_workers_run_next(dev_cli: CommandLine) -> None:
     dev, ready = start(dev_cli)
     source(dev_cli)
@@ -258,7 +256,6 @@ def test_it_says_what_to_install_where_no_server_is_embedded(dev_cli: CommandLin
     assert len(dev.output.splitlines()) == 1
 
 
-@pytest.mark.long
 def test_with_the_ledger_as_the_only_engine_it_starts_no_server(dev_cli: CommandLine) -> None:
     dev_cli.env["FAILSOFT_ENGINES"] = "ledger"
 

@@ -1,7 +1,5 @@
 """`failsoft dev` brings a server that speaks Inngest's protocol."""
 
-import pytest
-
 from failsoft.job_engine.values.redaction import redacted_url
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.test_dev import dev_cli, source, start
@@ -9,7 +7,6 @@ from tests.integration.cli.test_dev import dev_cli, source, start
 __all__ = ["dev_cli"]
 
 
-@pytest.mark.long
 def test_a_job_runs_on_inngest_with_nothing_installed_for_it(dev_cli: CommandLine) -> None:
     dev_cli.env["FAILSOFT_ENGINES"] = "rq,inngest"
     dev_cli.env["USE_RQ"] = "false"

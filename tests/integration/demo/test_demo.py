@@ -146,7 +146,6 @@ def test_a_demo_that_is_interrupted_cleans_up(
     assert_nothing_runs(demo)
 
 
-@pytest.mark.long
 def test_a_demo_that_is_killed_leaves_no_process(processes: Processes, folder: Path) -> None:
     demo = start(processes, folder, "--jobs", "40")
     demo.wait_for_output("are dispatched to rq")

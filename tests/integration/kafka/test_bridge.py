@@ -4,8 +4,6 @@ import json
 import signal
 from collections import defaultdict
 
-import pytest
-
 from failsoft.job_engine.records.states import JobState
 from tests.integration.kafka.conftest import Site
 from tests.servers.processes import PATIENCE, wait_until
@@ -50,7 +48,6 @@ def test_a_consumer_that_is_killed_between_record_and_commit_leaves_one_job_a_re
     assert site.violations() == []
 
 
-@pytest.mark.long
 def test_records_of_a_process_that_was_killed_after_its_commit_are_published(site: Site) -> None:
     """The worker dies as soon as the ledger has the step; no bridge runs by then."""
     site.pay({"order": 1}, {"order": 2})
@@ -69,7 +66,6 @@ def test_records_of_a_process_that_was_killed_after_its_commit_are_published(sit
     assert len(site.ids()) == len(set(site.ids())) >= 1
 
 
-@pytest.mark.long
 def test_a_relay_that_is_killed_before_it_notes_the_answer_publishes_the_same_id_again(
     site: Site,
 ) -> None:

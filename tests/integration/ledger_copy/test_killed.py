@@ -77,7 +77,6 @@ def test_what_was_killed_cannot_be_used_and_is_gone_on_with(
         check(source)
 
 
-@pytest.mark.long
 def test_a_source_that_was_used_meanwhile_is_copied_anew(
     source: Database, target: Database, killed: Killed
 ) -> None:

@@ -134,7 +134,6 @@ def test_each_job_runs_once_in_the_ledger_of_its_shard(
     assert broken(ledgers) == []
 
 
-@pytest.mark.long
 def test_a_worker_of_one_ledger_dies_and_its_job_goes_on(
     dispatcher: ShardedDispatcher,
     workers: Process,

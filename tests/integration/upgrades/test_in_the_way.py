@@ -141,7 +141,6 @@ def test_an_index_that_waits_for_an_old_transaction_blocks_no_other(postgres_url
     assert load.errors == []
 
 
-@pytest.mark.long
 def test_an_index_that_a_killed_upgrade_left_is_built_anew(
     postgres_url: str, processes: Processes, tmp_path: Path
 ) -> None:

@@ -126,7 +126,6 @@ def test_a_worker_passes_every_probe_until_it_stops_and_leaves_nothing_to_be_fou
     assert list((live_cli.folder / "run").iterdir()) == []
 
 
-@pytest.mark.long
 def test_a_supervisor_that_stands_still_is_not_live(live_cli: CommandLine) -> None:
     probed = Probed(live_cli, "maintenance")
     probed.wait_for("/readyz", 200)
@@ -230,7 +229,6 @@ def test_an_outage_makes_a_worker_not_ready_and_leaves_it_live(  # noqa: PLR0917
         probed.wait_for("/readyz", 200)
 
 
-@pytest.mark.long
 def test_processes_that_start_again_while_the_ledger_is_away_are_no_crash_loop(
     postgres_cli: CommandLine, postgres: Postgres
 ) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -239,9 +238,13 @@ class Executor:
         """Take back the crash that a rescuer took the wait of an end for (R18)."""
         # As at an end that is worth waiting for, however long the ledger is away.
         ledger = RetryingLedger(self._ledger, Lease(), self._clock)
-        with suppress(LedgerRefused):
-            if ledger.uncharge(claim):
-                self._listener(attempt_event("job.uncharge", claim))
+        try:
+            is_done = ledger.uncharge(claim)
+        except LedgerRefused:
+            logger.exception("the ledger refuses to take the crash of job %s back", claim.job_id)
+            return
+        if is_done:
+            self._listener(attempt_event("job.uncharge", claim))
 
     def _refused(self, claim: Claim, cause: Exception) -> Conclusion:
         """Decide about an attempt that the ledger's trouble ended, and emit the event."""
