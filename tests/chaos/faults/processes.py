@@ -1,5 +1,6 @@
 """What befalls processes: killed, stopped, halted, a child of theirs killed, clocks wrong."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from random import Random
@@ -130,9 +131,8 @@ def _kill_one(actor: Actor, children: Sequence[psutil.Process], rng: Random) -> 
 
 
 def _is_an_attempt(process: psutil.Process) -> bool:
-    # The server that forks them, and multiprocessing's tracker, are children of the worker itself.
+    # It has a group of its own, and a worker a session; the server that forks it has neither.
     try:
-        parent = process.parent()
-        return parent is not None and "forkserver" in " ".join(parent.cmdline())
-    except psutil.Error:
+        return os.getsid(process.pid) != os.getpgid(process.pid) == process.pid
+    except ProcessLookupError:
         return False

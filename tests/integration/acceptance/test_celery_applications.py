@@ -11,7 +11,7 @@ from failsoft.job_engine import JobState
 from tests.deployments.deployment import JOBS, Deployment, Worker
 from tests.deployments.effect_log import ENGINE
 from tests.deployments.promises import assert_each_ran_once
-from tests.jobs.celery_results import wait_for_celery
+from tests.jobs.elsewhere_allowed import start_children, wait_for_celery
 from tests.jobs.scripted import Script, in_thread
 from tests.servers.processes import PATIENCE, wait_until
 from tests.servers.valkey import Valkey
@@ -27,7 +27,7 @@ def addresses(upgraded_ledger_url: str, valkey: Valkey) -> dict[str, str]:
         "FAILSOFT_LEDGER_URL": upgraded_ledger_url,
         "FAILSOFT_ENGINES": "celery",
         "FAILSOFT_CELERY_BROKER_URL": valkey.url,
-        "FAILSOFT_JOBS": f"{JOBS},tests.jobs.celery_results",
+        "FAILSOFT_JOBS": f"{JOBS},tests.jobs.elsewhere_allowed",
     }
 
 
@@ -51,6 +51,7 @@ def test_jobs_run_in_the_pool_beside_the_teams_own_tasks(
 
     deployment.dispatch_many(5, in_thread)
     deployment.dispatch(wait_for_celery, Script(steps=1))
+    deployment.dispatch(start_children, Script(steps=1))
     deployment.wait_for_ends()
 
     wait_until(theirs.exists, PATIENCE, "their own task has run")

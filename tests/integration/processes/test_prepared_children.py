@@ -7,9 +7,11 @@ import sys
 import pytest
 
 PROGRAM = """
-from failsoft.worker.attempts import forkserver
+from failsoft.worker.attempts.fork_server_process import prepared
+from failsoft.worker.configuration.settings import load_settings
 from failsoft.ledger.database import compiled
-print(len(forkserver.LEDGERS), len(compiled._prepared_of))
+ledgers = tuple(prepared(load_settings()))
+print(len(ledgers), len(compiled._prepared_of))
 """
 FOUR = "a=sqlite:///a.db,b=sqlite:///b.db,c=postgresql://nobody@127.0.0.1:1/c,d=sqlite:///d.db"
 
@@ -41,7 +43,7 @@ def test_a_ledger_that_cannot_be_opened_is_left_to_the_child(tmp_path: os.PathLi
 
 
 def made_with(env: dict[str, str], folder: os.PathLike[str]) -> "subprocess.CompletedProcess[str]":
-    """Load the fork server's module in a process of its own, in an empty folder."""
+    """Prepare the children of attempts in a process of its own, in an empty folder."""
     return subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env={"PATH": os.environ["PATH"], "FAILSOFT_ENGINES": "ledger", **env},

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from multiprocessing.context import ForkServerProcess
 from typing import cast
 
 import psutil
@@ -30,6 +29,8 @@ from failsoft.job_engine.records.job import Claim
 from failsoft.job_engine.records.new_job import OfferPlan
 from failsoft.worker.attempts.child_report import ChildReport, ChildReportReader
 from failsoft.worker.attempts.claim_returns import ClaimReturns
+from failsoft.worker.attempts.fork_server import Child as ServedChild
+from failsoft.worker.attempts.fork_server import ForkServer
 from failsoft.worker.attempts.lease_keeper import LeaseKeeper
 from failsoft.worker.attempts.runners import (
     CautiousRunner,
@@ -38,6 +39,7 @@ from failsoft.worker.attempts.runners import (
     ThreadRunner,
     attempt_timeout,
 )
+from failsoft.worker.configuration.settings import load_settings
 from tests.servers.processes import PATIENCE, end, is_alive, wait_until
 from tests.unit.worker.attempts.offered_job import LEASE, QUEUE, OfferedJob
 
@@ -87,6 +89,10 @@ class Bench:
             self.offered.ledger, CATALOGUE, self.offered.clock, self.offered.events.append
         )
         self.parts = (executor, CATALOGUE, self.keeper, QUEUE)
+
+    def child_runner(self) -> ChildRunner:
+        """Return a runner in children, which has none yet."""
+        return ChildRunner(*self.parts, ForkServer(load_settings(_env_file=None)))
 
     def meanwhile(self, what: Callable[[], object]) -> None:
         """Do something while an attempt runs."""
@@ -217,7 +223,7 @@ def test_the_end_of_a_child_says_how_the_attempt_ended(
     if interrupt is not None:
         lease.revoke(interrupt)
 
-    conclusion = ChildRunner(*bench.parts)._conclusion(bench.offered.claim(), lease, exitcode)
+    conclusion = bench.child_runner()._conclusion(bench.offered.claim(), lease, exitcode)
 
     assert conclusion is not None
     assert (conclusion.transition.name, conclusion.reason) == expected
@@ -227,13 +233,13 @@ def test_a_child_that_was_fenced_leaves_nothing_to_record(bench: Bench) -> None:
     lease = Lease()
     lease.revoke(Fenced)
 
-    assert ChildRunner(*bench.parts)._conclusion(bench.offered.claim(), lease, -9) is None
+    assert bench.child_runner()._conclusion(bench.offered.claim(), lease, -9) is None
 
 
 def test_a_job_that_kills_its_processes_is_failed_at_last(bench: Bench) -> None:
     claim = replace(bench.offered.claim(), crashes=MAX_CRASHES - 1)
 
-    conclusion = ChildRunner(*bench.parts)._conclusion(claim, Lease(), -9)
+    conclusion = bench.child_runner()._conclusion(claim, Lease(), -9)
 
     assert conclusion is not None
     assert conclusion.transition.name == "crash_out"
@@ -278,8 +284,8 @@ class Child:
         return lease
 
     @property
-    def for_a_lease(self) -> ForkServerProcess:
-        return cast("ForkServerProcess", self)
+    def for_a_lease(self) -> ServedChild:
+        return cast("ServedChild", self)
 
     def close(self) -> None:
         end(self.family)

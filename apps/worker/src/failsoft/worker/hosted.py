@@ -14,6 +14,7 @@ from functools import partial
 from failsoft.dispatcher.plugins.plugin import AnySite, EngineWorker, WorkerPost
 from failsoft.job_engine.definitions.catalogue import Catalogue
 from failsoft.job_engine.policies.queue import QueueProfile
+from failsoft.worker.attempts.fork_server import ForkServer
 from failsoft.worker.attempts.processor import Processor
 from failsoft.worker.configuration.settings import adopt, load_settings
 from failsoft.worker.configuration.slots import ALL
@@ -35,12 +36,13 @@ class _HostedProcess(WorkerProcess):
         app: App,
         catalogue: Catalogue,
         identity: tuple[str, QueueProfile],
-        boot_id: str,
+        fork_server: ForkServer,
         *,
         build: BuildWorker,
     ) -> None:
         self._build = build
-        super().__init__(app, catalogue, identity, boot_id)
+        boot_id = secrets.token_hex(8)
+        super().__init__(app, catalogue, identity, boot_id, fork_server=fork_server)
 
     def _build_worker(self, processor: Processor) -> EngineWorker:
         _, site = site_of(self._settings, self._engine, self._app.offers)
@@ -84,7 +86,7 @@ class HostedWorker:
         try:
             settings = load_settings()
             adopt(settings)
-            make = partial(_HostedProcess, boot_id=secrets.token_hex(8), build=self._build)
+            make = partial(_HostedProcess, build=self._build)
             identity = self._engine, self._queue
             self._process = prepare_worker(settings, identity, {ALL: self._slots}, make)
             if not self._stops.is_set():

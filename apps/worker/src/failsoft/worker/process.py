@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from itertools import count
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from failsoft.job_engine.records.states import RELEASE
 from failsoft.job_engine.telemetry import Event
 from failsoft.worker.attempts.admission import Admission, WorkerIdentity
 from failsoft.worker.attempts.claim_returns import ClaimReturns
+from failsoft.worker.attempts.fork_server import ForkServer
 from failsoft.worker.attempts.lease_keeper import LeaseKeeper
 from failsoft.worker.attempts.processor import Processor
 from failsoft.worker.attempts.runners import CautiousRunner, ChildRunner, Runner, ThreadRunner
@@ -55,7 +56,7 @@ from failsoft.worker.supervision.maintenance import MaintenanceProcess, maintena
 from failsoft.worker.supervision.namespace_guard import EVERY, NamespaceGuard
 from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE
 from failsoft.worker.tracing import flush_traces
-from failsoft.worker.wiring import KEEPERS, App, build, modules_of_children
+from failsoft.worker.wiring import KEEPERS, App, build
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
@@ -83,6 +84,8 @@ class WorkerProcess:
         catalogue: The jobs.
         identity: The engine and the queue to serve.
         boot_id: What identifies this process in the ledger and to its parent.
+        fork_server: Forks the children of attempts; one that starts with the first of them unless
+            given.
         beats: Where it reports to its parent that it serves.
     """
 
@@ -93,6 +96,7 @@ class WorkerProcess:
         identity: tuple[str, QueueProfile],
         boot_id: str,
         *,
+        fork_server: ForkServer | None = None,
         beats: Beats | None = None,
     ) -> None:
         engine, queue = identity
@@ -101,6 +105,7 @@ class WorkerProcess:
         self._queue = queue
         self._engine = engine
         self._boot_id = boot_id
+        self._fork_server = fork_server or ForkServer(app.settings)
         self._beats = beats or Beats()
         self._stopping = threading.Event()
         self._beating = threading.Lock()
@@ -156,6 +161,7 @@ class WorkerProcess:
             # As long as attempts may take: a claim that is not given back is charged to its job.
             self._returns.wait_until_settled(self._settings.shutdown_grace)
             self._leave()
+            self._fork_server.close()
         if self._status != OK:
             sys.exit(self._status)
 
@@ -233,9 +239,10 @@ class WorkerProcess:
 
     def _build_runner(self) -> Runner:
         parts = (self._executor, self._catalogue, self._keeper, self._queue)
+        in_children = ChildRunner(*parts, self._fork_server)
         if self._queue.isolation == "process":
-            return ChildRunner(*parts)
-        return CautiousRunner(ThreadRunner(*parts), ChildRunner(*parts))
+            return in_children
+        return CautiousRunner(ThreadRunner(*parts), in_children)
 
     def _leave(self) -> None:
         for periodic in self._periodic:
@@ -378,7 +385,12 @@ def _prepare(
     if queue == BRIDGE:
         expect_engine(settings, engine)
         return BridgeProcess(build(settings, jobs=load_catalogue(settings)), engine, boot_id, beats)
-    make = partial(WorkerProcess, boot_id=boot_id, beats=beats)
+
+    def make(
+        app: App, jobs: Catalogue, identity: tuple[str, QueueProfile], forks: ForkServer
+    ) -> WorkerProcess:
+        return WorkerProcess(app, jobs, identity, boot_id, fork_server=forks, beats=beats)
+
     return prepare_worker(settings, post, settings.slots, make)
 
 
@@ -386,7 +398,7 @@ def prepare_worker(
     settings: Settings,
     identity: tuple[str, str],
     slots: Slots,
-    make: Callable[[App, Catalogue, tuple[str, QueueProfile]], W],
+    make: Callable[[App, Catalogue, tuple[str, QueueProfile], ForkServer], W],
 ) -> W:
     """Put a worker process together.
 
@@ -406,11 +418,12 @@ def prepare_worker(
     if settings.lease is not None:
         profile = replace(profile, lease=settings.lease)
     catalogue.require_handlers([profile.name])
-    ChildRunner.prepare_fork_server(
-        modules_of_children(settings), start=profile.isolation == "process"
-    )
+    fork_server = ForkServer(settings)
+    if profile.isolation == "process":
+        # As long as this process has one thread, and no ledger is open.
+        fork_server.start()
     app = build(settings, jobs=catalogue, connections=profile.slots_on(engine) + KEEPERS)
-    return make(app, catalogue, (engine, profile))
+    return make(app, catalogue, (engine, profile), fork_server)
 
 
 def _stop_on_signals(process: WorkerProcess | MaintenanceProcess | BridgeProcess) -> None:

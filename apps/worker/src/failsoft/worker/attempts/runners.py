@@ -1,14 +1,11 @@
 """Where an attempt runs: in this thread, or in a child process that can be killed."""
 
-import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerProcess
 from typing import Protocol
 
 from failsoft.job_engine import outcome
@@ -27,12 +24,11 @@ from failsoft.job_engine.executor import Executor
 from failsoft.job_engine.policies.queue import QueueProfile
 from failsoft.job_engine.records.job import Claim, Conclusion
 from failsoft.job_engine.records.states import RELEASE, STOP
-from failsoft.worker.attempts.child import run_attempt
 from failsoft.worker.attempts.child_report import ChildReportReader
+from failsoft.worker.attempts.fork_server import Child, ForkServer
 from failsoft.worker.attempts.lease_keeper import LeaseKeeper
 from failsoft.worker.attempts.process_state import ProcessState
 from failsoft.worker.attempts.thread_interrupt import interrupt_thread
-from failsoft.worker.configuration.settings import process_settings
 from failsoft.worker.processes import forks
 
 #: How long a job waits that found no child process to run in.
@@ -111,7 +107,7 @@ class ChildLease(Lease):
     def __init__(self, exit_seconds: float = EXIT_SECONDS) -> None:
         super().__init__()
         self._exit_seconds = exit_seconds
-        self._child: ForkServerProcess | None = None
+        self._child: Child | None = None
         self._report: ChildReportReader | None = None
 
     @property
@@ -119,7 +115,7 @@ class ChildLease(Lease):
         """Whether there is a child, which runs nothing but the job."""
         return self._child is not None
 
-    def attach(self, child: ForkServerProcess, report: ChildReportReader) -> None:
+    def attach(self, child: Child, report: ChildReportReader) -> None:
         """Signal this child from now on, and for an earlier revocation."""
         self._child, self._report = child, report
         if self.revoked_by is not None:
@@ -144,7 +140,7 @@ class ChildLease(Lease):
 
     def _signal(self, interrupt: type[Interrupt]) -> None:
         child = self._child
-        if child is None or child.pid is None or not child.is_alive():
+        if child is None or not child.is_alive():
             return
         with suppress(ProcessLookupError):
             if interrupt is Released:
@@ -172,26 +168,11 @@ class _ChildEnd:
 class ChildRunner(_Parts):
     """Run each attempt in a child process of its own: `isolation="process"`.
 
-    The children are forked by a server that was started before this process had threads, and
-    that has the job modules loaded: call `prepare_fork_server` first. This process holds the
-    lease; the death of a child is recorded at once, without waiting for the lease to expire.
-    Processes that it leaves in its group end with it.
+    This process holds the lease; the death of a child is recorded at once, without waiting for the
+    lease to expire. Processes that it leaves in its group end with it.
     """
 
-    @staticmethod
-    def prepare_fork_server(modules: Sequence[str], *, start: bool) -> None:
-        """Set what the fork server loads, and start it, or leave that to the first child.
-
-        It ends with the thread that started it, and is therefore best started by the main thread.
-        """
-        preload = [
-            "failsoft.worker.attempts.forkserver",
-            "failsoft.worker.attempts.child",
-            *modules,
-        ]
-        multiprocessing.set_forkserver_preload(preload)
-        if start:
-            forkserver.ensure_running()
+    fork_server: ForkServer
 
     def run(self, claim: Claim, left_code: Callable[[], object] | None = None) -> None:
         """Run the attempt in a child and wait for its end; the child's code is over with it."""
@@ -211,18 +192,12 @@ class ChildRunner(_Parts):
             self.executor.conclude_dead(claim, conclusion, lease, started)
 
     def _run_child(self, claim: Claim, lease: ChildLease) -> "_ChildEnd":
-        forks_from_server = multiprocessing.get_context("forkserver")
-        pipe, of_child = forks_from_server.Pipe(duplex=False)
-        child = forks_from_server.Process(
-            target=run_attempt, args=(asdict(claim), of_child, process_settings().for_child())
-        )
-        with pipe:
-            with of_child:
-                try:
-                    child.start()
-                except (OSError, EOFError) as error:
-                    return _ChildEnd(None, is_over=False, given_back=f"no child process: {error}")
-            report = ChildReportReader(pipe)
+        try:
+            child = self.fork_server.child(claim)
+        except OSError as error:
+            return _ChildEnd(None, is_over=False, given_back=f"no child process: {error}")
+        with child:
+            report = ChildReportReader(child.talk)
             lease.attach(child, report)
             lease.join()
             _end_rest_of_group(child)
@@ -268,11 +243,10 @@ def _kill_group(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _end_rest_of_group(child: ForkServerProcess) -> None:
+def _end_rest_of_group(child: Child) -> None:
     # The number is not reused as long as one process of the group exists.
-    if child.pid is not None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _how(exitcode: int | None) -> str:

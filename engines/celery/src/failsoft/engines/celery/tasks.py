@@ -165,11 +165,10 @@ class _Look:
 
 
 def _allow_children() -> None:
-    """Let this process start children by `multiprocessing`.
+    """Let a job start children by `multiprocessing`, as it may on every other engine.
 
-    Attempts run in children, too: those of a queue with `isolation="process"`, and those of a job
-    that has crashed. billiard takes the place of `multiprocessing` in its processes: it marks them
-    as daemons, which may have no children, and has a key of its own, which is not handed on.
+    billiard takes the place of `multiprocessing` in its processes: it marks them as daemons, which
+    may have no children, and has a key of its own, which is not handed on.
     """
     of_python: Any = multiprocessing.process
     current = of_python.current_process()

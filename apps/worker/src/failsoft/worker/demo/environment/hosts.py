@@ -4,15 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 from failsoft.worker.demo.environment import host_process
-
-#: How long the path of a socket may be on any system.
-_SOCKET_PATH = 104
 
 
 class WorkerHost:
@@ -38,7 +35,6 @@ class WorkerHost:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 self._command,
                 cwd=self.log.parent,
-                env=os.environ | _temporary(self.log.parent),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -93,10 +89,3 @@ def descendants(listing: str, root: int) -> Sequence[int]:
     for ancestor in found:
         found += [pid for pid, parent in pairs if parent == ancestor]
     return found[1:]
-
-
-def _temporary(folder: Path) -> Mapping[str, str]:
-    # A killed worker leaves the folder of its fork server's socket behind, which must be deleted
-    # with the demo's; but the length of a socket's path is limited.
-    fits = len(str(folder / "pymp-12345678" / "listener-12345678")) < _SOCKET_PATH
-    return {"TMPDIR": str(folder)} if fits else {}
