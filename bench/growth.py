@@ -14,6 +14,7 @@ import secrets
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -23,9 +24,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from bench.full_ledger import AT_ONCE, add_due, fill, settle
+from bench.row import Row, at_least, at_most
+from bench.table import targets, wide_console
 from failsoft.job_engine.policies.retention import Retention
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.records.job import Conclusion, Ticket
@@ -45,13 +47,6 @@ MINUTE = timedelta(minutes=1)
 RATIO, LIST_MS, PASS_MS, PRUNE_RATE, LOCK_MS, JOB_BYTES = 1.2, 20.0, 50.0, 10_000.0, 50.0, 1_024.0
 DUE, PASS = 20_000, 100
 
-Row = dict[str, Any]
-
-
-def row(name: str, target: str, figure: float, spread: str, *, met: bool) -> Row:
-    """Return one line of the table."""
-    return {"name": name, "target": target, "figure": figure, "spread": spread, "met": met}
-
 
 def beside_empty(empty: SqlLedger, full: SqlLedger, rounds: int, calls: int) -> Iterator[Row]:
     """Dispatch, claim and end jobs on both ledgers, a call of each in turn."""
@@ -59,9 +54,7 @@ def beside_empty(empty: SqlLedger, full: SqlLedger, rounds: int, calls: int) -> 
     found = [_medians(empty, full, calls) for _ in range(rounds)]
     for place, name in enumerate(("dispatch", "claim", "end")):
         ratios = [there[place] / here[place] for here, there in found]
-        figure, spread = statistics.median(ratios), f"{min(ratios):.2f} to {max(ratios):.2f}"
-        what, target = f"{name}, beside an empty ledger", f"<= {RATIO}x"
-        yield row(what, target, round(figure, 3), spread, met=figure <= RATIO)
+        yield at_most(f"{name}, beside an empty ledger", RATIO, ratios)
 
 
 def _medians(empty: SqlLedger, full: SqlLedger, calls: int) -> list[list[float]]:
@@ -130,19 +123,18 @@ def lists_and_counts(ledger: SqlLedger, database: Database, calls: int) -> Itera
 
 
 def _list(name: str, calls: int, call: Callable[[], object]) -> Row:
-    figure, spread = median_ms(calls, call)
-    return row(name, f"<= {LIST_MS:g} ms", figure, spread, met=figure <= LIST_MS)
+    return at_most(name, LIST_MS, each_ms(calls, call), "ms")
 
 
-def median_ms(calls: int, call: Callable[[], object]) -> tuple[float, str]:
-    """Return the median of several calls in milliseconds, and the shortest and the longest."""
+def each_ms(calls: int, call: Callable[[], object]) -> list[float]:
+    """Return how many milliseconds each of several calls takes, after one that does not count."""
     call()
     took = []
     for _ in range(calls):
         began = perf_counter()
         call()
         took.append((perf_counter() - began) * 1000)
-    return round(statistics.median(took), 2), f"{min(took):.2f} to {max(took):.2f}"
+    return took
 
 
 def scheduler_pass(ledger: SqlLedger, calls: int) -> Row:
@@ -151,9 +143,8 @@ def scheduler_pass(ledger: SqlLedger, calls: int) -> Row:
     found = ledger.due(PASS, reach)
     if len(found) != PASS:
         raise AssertionError(f"expected {PASS} due jobs, got {len(found)}")
-    figure, spread = median_ms(calls, lambda: ledger.due(PASS, reach))
-    name = f"a scheduler's look with {DUE} due"
-    return row(name, f"<= {PASS_MS:g} ms", figure, spread, met=figure <= PASS_MS)
+    took = each_ms(calls, lambda: ledger.due(PASS, reach))
+    return at_most(f"a scheduler's look with {DUE} due", PASS_MS, took, "ms")
 
 
 def prune(database: Database, most: int, step: Callable[[int], object]) -> Iterator[Row]:
@@ -182,22 +173,14 @@ def prune(database: Database, most: int, step: Callable[[int], object]) -> Itera
             break
     took = perf_counter() - began
     del database.write
-    rate = round(deleted / took)
-    yield row(
-        f"pruning {deleted} jobs, in a second",
-        f">= {PRUNE_RATE:g}",
-        rate,
-        f"{len(held)} transactions",
-        met=rate >= PRUNE_RATE,
-    )
-    longest = round(max(held), 1)
-    spread = f"p50 {statistics.median(held):.1f}, p99 {sorted(held)[int(len(held) * 0.99)]:.1f}"
-    yield row(
+    details = {"transactions": len(held)}
+    name = f"pruning {deleted} jobs"
+    yield at_least(name, PRUNE_RATE, [deleted / took], "jobs/s", details=details)
+    p50, p99 = statistics.median(held), sorted(held)[int(len(held) * 0.99)]
+    yield at_most(
         "the longest wait for a transaction of pruning",
-        f"<= {LOCK_MS:g} ms",
-        longest,
-        spread,
-        met=longest <= LOCK_MS,
+        *(LOCK_MS, [max(held)], "ms"),
+        details={"p50": round(p50, 1), "p99": round(p99, 1)},
     )
 
 
@@ -218,9 +201,7 @@ def growth(
     list(filling)
     each_job = round((settle(full) - before) / rows)
     ledger = SqlLedger(full)
-    yield row(
-        "bytes of a finished job", f"<= {JOB_BYTES:g}", each_job, "", met=each_job <= JOB_BYTES
-    )
+    yield at_most("a finished job", JOB_BYTES, [each_job], "bytes")
     yield from beside_empty(SqlLedger(empty), ledger, 5, calls * 12)
     add_due(full, DUE, now)
     if not full.is_sqlite:
@@ -253,26 +234,20 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print figures, not tables")
     parser.add_argument("--no-evidence", action="store_true", help="write no evidence")
     given = parser.parse_args()
-    console = Console(stderr=given.json)
+    console = wide_console(stderr=given.json)
     for kind in [given.ledger] if given.ledger else LEDGERS:
         with ExitStack() as stack:
-            found = list(growth(kind, given.rows, stack, console, calls=given.calls))
-        figures = {"ledger": kind, "rows": given.rows, "found": found}
+            rows = growth(kind, given.rows, stack, console, calls=given.calls)
+            found = [replace(each, ledger=kind) for each in rows]
+        figures = {"ledger": kind, "rows": given.rows, "found": [each.as_dict() for each in found]}
         if given.json:
             print(json.dumps(figures, indent=2))
         else:
-            _print(found, f"{given.rows} finished jobs, {kind}", console)
+            console.print(f"{given.rows:,} finished jobs")
+            console.print(targets(found))
         if not given.no_evidence:
             text = json.dumps(figures, indent=2) + "\n"
             (EVIDENCE / f"growth-{kind}.json").write_text(text)
-
-
-def _print(found: list[Row], title: str, console: Console) -> None:
-    table = Table("", "target", "figure", "spread", "met", title=title)
-    for each in found:
-        verdict = "yes" if each["met"] else "[red]no[/]"
-        table.add_row(each["name"], each["target"], f"{each['figure']:g}", each["spread"], verdict)
-    console.print(table)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def main() -> None:
             found.append(measured(ledger, arguments, console, stack))
         console.print(as_table(found[-1]))
     if arguments.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps([{**each, "rows": list(rows(each))} for each in found], indent=2))
 
 
 def measured(

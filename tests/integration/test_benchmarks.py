@@ -5,10 +5,17 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack, closing
+from io import StringIO
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
+from bench.__main__ import MISSED, OK
 from bench.dispatch_targets import two_row_commit
+from bench.programs import PROGRAMS
 from bench.raw_producers import RAW_PRODUCERS, Site
+from bench.table import print_all
 from failsoft.ledger import Database
 from tests.servers.processes import PATIENCE
 
@@ -33,6 +40,27 @@ def test_the_quick_form_measures_an_engine_beside_its_library() -> None:
     assert [each["call"] for each in one["calls"]] == ["jetstream.publish", "dispatch_job"]
     assert [each["call"] for each in many["calls"]] == ["publish, side by side", "dispatch_many"]
     assert one["p50"] > 0 < many["p50"]
+
+
+@pytest.mark.long
+def test_every_row_of_the_whole_table_is_measured_and_can_be_shown() -> None:
+    # All but the peers, which are installed for it.
+    words = [each.name for each in PROGRAMS if each.name != "peers"]
+
+    done = subprocess.run(
+        (sys.executable, "-m", "bench", "--quick", "--json", "--only", *words),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=10 * PATIENCE,
+        check=False,
+    )
+
+    assert done.returncode in (OK, MISSED), done.stderr
+    document = json.loads(done.stdout)
+    shown = Console(file=StringIO(), width=200)
+    print_all(document, shown)
+    assert len(document["rows"]) > 80
 
 
 def test_the_floor_of_a_dispatch_is_a_commit_of_two_rows(

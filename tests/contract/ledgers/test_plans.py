@@ -1,4 +1,4 @@
-"""On a PostgreSQL without statistics, each statement reads by the index that it is meant for."""
+"""On PostgreSQL each statement reads by the index that it is meant for, without statistics too."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -117,6 +117,36 @@ def test_what_a_tally_counts_is_read_from_indexes_alone(full: Database) -> None:
     of_jobs = {node["Node Type"] for node in nodes if node.get("Relation Name") == "failsoft_jobs"}
 
     assert of_jobs == {"Index Only Scan"}
+
+
+#: `send_mail_1` is frequent, and so is each of two queues, one of which has none of it.
+OF_PAIRS: Mapping[str, Call] = {
+    "list_jobs, a name": lambda ledger: ledger.list_jobs(name="send_mail_1"),
+    "list_jobs, a name and a state": lambda ledger: ledger.list_jobs(
+        name="send_mail_1", **SUCCEEDED
+    ),
+    "list_jobs, a queue": lambda ledger: ledger.list_jobs(queue="bulk"),
+    "list_jobs, both": lambda ledger: ledger.list_jobs(queue="bulk", name="send_mail_1"),
+    "find, a name": lambda ledger: ledger.find({"name": "send_mail_1"}),
+    "find, both, none of them": lambda ledger: ledger.find(
+        {"queue": "bulk", "name": "send_mail_1", "worker": "none"}
+    ),
+    "count, a name": lambda ledger: ledger.count({"name": "send_mail_1"}),
+}
+
+
+# After those that need a server without statistics.
+def test_with_statistics_no_list_of_a_pair_goes_through_all_jobs(full: Database) -> None:
+    vacuum(full, "VACUUM (ANALYZE)")
+
+    used = {
+        name: {node.get("Index Name") for plan in plans(full, call) for node in nodes_of(plan)}
+        for name, call in OF_PAIRS.items()
+    }
+
+    wrong = {name: each for name, each in used.items() if "ix_failsoft_jobs_newest" in each}
+    assert wrong == {}
+    assert all("ix_failsoft_jobs_of_queue" in each for each in used.values())
 
 
 def test_what_names_a_job_finds_it_by_its_id_however_many_wait_beside_it(

@@ -24,8 +24,9 @@ KIND = re.compile(r"(job|engine|message|worker|schedule|ledger)\.[a-z_]+")
 def emitted() -> set[str]:
     """Return the kinds of all events that the code emits, as its calls spell them."""
     found = {f"job.{transition.name}" for transition in TRANSITIONS}
-    for path in ROOT.glob("*/*/src/failsoft/**/*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    texts = (path.read_text() for path in ROOT.glob("*/*/src/failsoft/**/*.py"))
+    for text in filter(KIND.search, texts):
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and _emits(node.func):
                 found |= {
                     each.value

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     String,
     and_,
+    any_,
     cast,
     func,
     literal,
@@ -29,7 +30,7 @@ from sqlalchemy import (
     type_coerce,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, array
 
 from failsoft.job_engine.ports.cursor import Place
 from failsoft.job_engine.ports.job_filter import (
@@ -84,12 +85,14 @@ class _Look:
         rest: What else must be true; nothing that an index is chosen for.
         each: The values of a column that it looks at one by one.
         is_narrow: Whether that part is small: it is read and sorted.
+        behind: Columns of one value that the index has before the moment; see `_one_of`.
     """
 
     here: Sequence[ColumnElement[bool]]
     rest: Sequence[ColumnElement[bool]]
     each: CTE | None = None
     is_narrow: bool = False
+    behind: Sequence[ColumnElement[Any]] = ()
 
 
 #: For the rest of a transaction of PostgreSQL. To compile a plan, which it does where it expects
@@ -203,7 +206,8 @@ def _ends(looks: Sequence[_Look], window: Window, many: int) -> Iterator[AnySele
     for look in looks:
         column = _ID if window.order == BY_ID else _at(window)
         order = column if window.order == BY_ID else column.desc()
-        last = select(column).where(*look.here, *_after(window)).order_by(order)
+        behind = [each.desc() for each in look.behind]
+        last = select(column).where(*look.here, *_after(window)).order_by(*behind, order)
         last = last.limit(1).offset(many - 1)
         if look.each is None:
             yield select(last.scalar_subquery().label("edge"))
@@ -228,10 +232,11 @@ def _first(look: _Look, window: Window, limit: int, *, is_sqlite: bool) -> AnySe
     if look.each is not None:
         found = found.where(*_after(window))
         edge = literal(0 if window.edge is None else window.edge.at)
-        by = By(jobs.c[window.order], edge, newest=True)
+        by = By(jobs.c[window.order], edge, newest=True, behind=look.behind)
         return first_of_each(look.each, found, by, literal(limit), is_sqlite=is_sqlite)
     found = found.where(*_after(window, at), *_before(window, at))
-    order = (_ID,) if window.order == BY_ID else (at.desc(), _ID)
+    behind = [each.desc() for each in look.behind]
+    order = (_ID,) if window.order == BY_ID else (*behind, at.desc(), _ID)
     return found.order_by(*order).limit(limit)
 
 
@@ -276,13 +281,15 @@ def _looks(wanted: JobFilter, window: Window, *, is_sqlite: bool) -> Iterator[_L
         for state in sorted(set(states)):
             yield _Look((in_state(state), *times), rest("states"))
     else:
-        yield from _by_pairs(wanted, times, rest)
+        yield from _by_pairs(wanted, times, rest, is_sqlite=is_sqlite)
 
 
 def _by_pairs(
     wanted: JobFilter,
     times: Sequence[ColumnElement[bool]],
     rest: Callable[..., Sequence[ColumnElement[bool]]],
+    *,
+    is_sqlite: bool,
 ) -> Iterator[_Look]:
     pairs = list(product(*_pairs(wanted)))
     if (None, None) in pairs or len(pairs) > _MOST_PAIRS:
@@ -291,8 +298,9 @@ def _by_pairs(
         return
     beside_each = rest("queue", "name")
     for place, (queue, name) in enumerate(pairs):
-        each, pair = _pair(queue, name, str(place))
-        yield _Look((*pair, *times), beside_each, each)
+        each, pair = _pair(queue, name, str(place), is_sqlite=is_sqlite)
+        behind = () if is_sqlite else (jobs.c.queue,)
+        yield _Look((*pair, *times), beside_each, each, behind=behind)
 
 
 def _pairs(wanted: JobFilter) -> tuple[Sequence[str | None], Sequence[str | None]]:
@@ -300,19 +308,34 @@ def _pairs(wanted: JobFilter) -> tuple[Sequence[str | None], Sequence[str | None
 
 
 def _pair(
-    queue: str | None, name: str | None, place: str
+    queue: str | None, name: str | None, place: str, *, is_sqlite: bool
 ) -> tuple[CTE | None, Sequence[ColumnElement[bool]]]:
     """Look at the newest of a queue and a name, or of each pair with one of them.
 
     One index begins with both.
     """
     if name is not None and queue is not None:
-        return None, (jobs.c.queue == queue, jobs.c.name == name)
+        return None, (_one_of(jobs.c.queue, literal(queue), is_sqlite), jobs.c.name == name)
     if queue is not None:
         each = distinct(jobs.c.name, jobs.c.queue == queue, name=place)
-        return each, (jobs.c.queue == queue, jobs.c.name == each.c.value)
+        of_queue = _one_of(jobs.c.queue, literal(queue), is_sqlite)
+        return each, (of_queue, jobs.c.name == each.c.value)
     each = distinct(jobs.c.queue, name=place)
-    return each, (jobs.c.queue == each.c.value, jobs.c.name == name)
+    return each, (_one_of(jobs.c.queue, each.c.value, is_sqlite), jobs.c.name == name)
+
+
+def _one_of(
+    column: ColumnElement[str],
+    value: ColumnElement[Any],
+    is_sqlite: bool,
+) -> ColumnElement[bool]:
+    """Say that a column holds a value, so that PostgreSQL sorts by the column, too.
+
+    It leaves out of an order what equals one value. The index of all jobs by their moment has the
+    rest of the order then, and is gone through to its end where a pair has hardly any jobs though
+    statistics expect many: a queue and a name that are both frequent, and not together.
+    """
+    return column == value if is_sqlite else column == any_(array([value]))
 
 
 def _with_name(wanted: JobFilter, field: str) -> Iterator[ColumnElement[bool]]:

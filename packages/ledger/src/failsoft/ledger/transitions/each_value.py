@@ -3,6 +3,7 @@
 Both are found by a look into an index for each value, however many rows there are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +30,13 @@ class By:
         moment: The column.
         bound: The latest moment, or the earliest where the newest come first; in microseconds.
         newest: Whether the latest come first.
+        behind: Columns that the index has before the moment, for PostgreSQL; see `roles/lists.py`.
     """
 
     moment: ColumnElement[Any]
     bound: ColumnElement[int]
     newest: bool = False
+    behind: Sequence[ColumnElement[Any]] = ()
 
     def within(self, bound: ColumnElement[int]) -> ColumnElement[bool]:
         """Say which rows come no later in the order than a moment."""
@@ -78,7 +81,8 @@ def first_of_each(
     at = type_coerce(by.moment, BigInteger)
     order = at.desc() if by.newest else at
     if not is_sqlite:
-        first = found.where(by.within(by.bound)).order_by(order).limit(limit)
+        behind = [each.desc() if by.newest else each for each in by.behind]
+        first = found.where(by.within(by.bound)).order_by(*behind, order).limit(limit)
         rows = first.correlate(each).lateral("first")
         return select(*rows.c).select_from(each.join(rows, true()))
     moments = found.with_only_columns(at).where(by.within(by.bound)).order_by(order)
