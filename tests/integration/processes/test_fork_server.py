@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -14,30 +13,16 @@ import psutil
 import pytest
 
 from failsoft.job_engine import JobState
-from failsoft.job_engine.records.job import Claim
 from failsoft.worker.attempts import fork_server_process
 from failsoft.worker.attempts.fork_server import UNKNOWN_STATUS, Child, ForkServer
 from failsoft.worker.configuration.settings import Settings, load_settings
 from tests.integration.processes.conftest import ProcessDeployment
 from tests.jobs.process_jobs import CHILDREN, Gate
 from tests.servers.processes import PATIENCE, wait_until
+from tests.unit.worker.attempts.offered_job import OfferedJob
 
-#: Of a job that is in no ledger: its attempt ends as fenced.
-CLAIM = Claim(
-    job_id="of-no-ledger",
-    epoch=1,
-    claim_id="claim",
-    engine="rq",
-    worker="worker",
-    name="work",
-    queue="default",
-    payload="{}",
-    attempt=1,
-    errors=0,
-    crashes=0,
-    releases=0,
-    lease=timedelta(minutes=1),
-)
+#: Of a job that the ledger of a test has not: its attempt ends as fenced.
+CLAIM = OfferedJob().claim("of-no-ledger")
 #: Prints, and starts a child before what was printed is written.
 PRINTING = """
 from tests.integration.processes.test_fork_server import CLAIM

@@ -333,7 +333,8 @@ def _one_of(
 
     It leaves out of an order what equals one value. The index of all jobs by their moment has the
     rest of the order then, and is gone through to its end where a pair has hardly any jobs though
-    statistics expect many: a queue and a name that are both frequent, and not together.
+    statistics expect many: a queue and a name that are both frequent, and not together. See
+    docs/decisions/0079.
     """
     return column == value if is_sqlite else column == any_(array([value]))
 
