@@ -315,19 +315,20 @@ def _pair(
     One index begins with both.
     """
     if name is not None and queue is not None:
-        return None, (_one_of(jobs.c.queue, literal(queue), is_sqlite), jobs.c.name == name)
+        return None, (
+            _one_of(jobs.c.queue, literal(queue), is_sqlite=is_sqlite),
+            jobs.c.name == name,
+        )
     if queue is not None:
         each = distinct(jobs.c.name, jobs.c.queue == queue, name=place)
-        of_queue = _one_of(jobs.c.queue, literal(queue), is_sqlite)
+        of_queue = _one_of(jobs.c.queue, literal(queue), is_sqlite=is_sqlite)
         return each, (of_queue, jobs.c.name == each.c.value)
     each = distinct(jobs.c.queue, name=place)
-    return each, (_one_of(jobs.c.queue, each.c.value, is_sqlite), jobs.c.name == name)
+    return each, (_one_of(jobs.c.queue, each.c.value, is_sqlite=is_sqlite), jobs.c.name == name)
 
 
 def _one_of(
-    column: ColumnElement[str],
-    value: ColumnElement[Any],
-    is_sqlite: bool,
+    column: ColumnElement[str], value: ColumnElement[Any], *, is_sqlite: bool
 ) -> ColumnElement[bool]:
     """Say that a column holds a value, so that PostgreSQL sorts by the column, too.
 
