@@ -10,6 +10,8 @@ from rq import Queue, SimpleWorker, Worker
 from bench.peers.program import EMAIL, URL, witness
 
 NO_OP = "bench.peers.programs.rq.no_op"
+#: Longer than a run, in seconds: what has ended is counted, and RQ forgets it after 500 s.
+KEPT = 86_400
 
 
 def no_op(number: int, email: str) -> int:
@@ -18,18 +20,18 @@ def no_op(number: int, email: str) -> int:
 
 
 class Producer:
-    """Enqueues with RQ's own defaults."""
+    """Enqueues with RQ's own defaults, but for how long a result is kept."""
 
     def __init__(self) -> None:
         self._queue = _queue()
 
     def enqueue(self, number: int) -> object:
         """Enqueue one job."""
-        return self._queue.enqueue(NO_OP, number, EMAIL)
+        return self._queue.enqueue(NO_OP, number, EMAIL, result_ttl=KEPT)
 
     def many(self, numbers: Sequence[int]) -> object:
         """Enqueue jobs in one pipeline."""
-        data = [Queue.prepare_data(NO_OP, (number, EMAIL)) for number in numbers]
+        data = [Queue.prepare_data(NO_OP, (each, EMAIL), result_ttl=KEPT) for each in numbers]
         return self._queue.enqueue_many(data)
 
     def ended(self) -> int:

@@ -47,7 +47,7 @@ class Child:
             raise OSError("the fork server has ended") from None
         if first.startswith(NO_CHILD):
             raise OSError(first.removeprefix(NO_CHILD).decode())
-        self.pid = int(first)
+        self.pid: int = int(first)
 
     @property
     def exitcode(self) -> int | None:
