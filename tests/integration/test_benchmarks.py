@@ -50,6 +50,7 @@ def test_every_row_of_the_whole_table_is_measured_and_can_be_shown() -> None:
     done = subprocess.run(
         (sys.executable, "-m", "bench", "--quick", "--json", "--only", *words),
         cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=10 * PATIENCE,
