@@ -65,12 +65,20 @@ def systems(found: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def losses(found: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the table of what each system loses, or why it has no figures."""
+    """Return the table of what each system loses, and why it has fewer rounds, or no figures."""
     table = Table("system", "installed", "what a crash loses", title="Durability")
     for system in found:
-        what = f"[red]{system['missing']}[/]" if system["missing"] else system["loses"]
-        table.add_row(system["name"], " ".join(system["packages"]) or "this checkout", what)
+        installed = " ".join(system["packages"]) or "this checkout"
+        table.add_row(system["name"], installed, lost_by(system))
     return table
+
+
+def lost_by(system: Mapping[str, Any]) -> str:
+    """Return what a system loses, if it was measured, and what it failed in a round."""
+    missing = system["missing"]
+    if not missing:
+        return str(system["loses"])
+    return f"{system['loses']} (fewer rounds: {missing})" if system["figures"] else str(missing)
 
 
 def floors(found: Mapping[str, Sequence[float]]) -> Table:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from bench.row import Row
-from bench.table import COLUMNS
+from bench.table import COLUMNS, lost_by
 from tests.evidence.benchmarks import WAYS
 from tests.evidence.figures import FOLDER, Figures, one
 from tests.evidence.tables import table
@@ -51,7 +51,7 @@ def _durability() -> str:
     document = one("bench/table")
     if not document:
         return NOT_RUN
-    rows = [[each["name"], each["missing"] or each["loses"]] for each in document["systems"]]
+    rows = [[each["name"], lost_by(each)] for each in document["systems"]]
     return table(["system", "what a crash loses"], rows)
 
 

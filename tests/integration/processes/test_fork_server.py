@@ -143,6 +143,24 @@ def test_a_program_that_was_killed_is_executed_again(settings: Settings) -> None
             assert child.exitcode == 0
 
 
+def test_a_server_that_can_open_no_more_files_forks_again_when_it_can(settings: Settings) -> None:
+    with another_thread(), serving(settings) as server:
+        server.start()
+        with server.child(CLAIM) as child:
+            child.join(PATIENCE)
+        [process] = programs()
+        limits = process.rlimit(psutil.RLIMIT_NOFILE)
+        process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), limits[1]))
+
+        with pytest.raises(OSError, match="can open no more files"):
+            server.child(CLAIM)
+
+        process.rlimit(psutil.RLIMIT_NOFILE, limits)
+        with server.child(CLAIM) as another:
+            another.join(PATIENCE)
+            assert (another.exitcode, programs()) == (0, [process])
+
+
 def test_a_server_that_ends_before_it_forks_leaves_no_child() -> None:
     talk, _ = Pipe()
     status, of_server = Pipe(duplex=False)

@@ -44,7 +44,7 @@ class Child:
         try:
             first = status.recv_bytes()
         except EOFError:
-            raise OSError("the fork server has ended") from None
+            raise OSError("the fork server has ended, or can open no more files") from None
         if first.startswith(NO_CHILD):
             raise OSError(first.removeprefix(NO_CHILD).decode())
         self.pid: int = int(first)

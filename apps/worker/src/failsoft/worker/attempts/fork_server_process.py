@@ -29,6 +29,8 @@ from failsoft.worker.wiring import ALONE, modules_of_children, open_database
 
 #: Begins what is written in place of a child's process id if there is none.
 NO_CHILD = b"no child: "
+#: How many pipes come with an order.
+_PIPES = 2
 
 
 def serve(orders: socket.socket, settings: Settings, parent: int) -> NoReturn:
@@ -119,9 +121,14 @@ class _Forks:
                 is_open = self._take()
 
     def _take(self) -> bool:
-        order, descriptors, _, _ = socket.recv_fds(self._orders, 1, 2)
+        order, descriptors, _, _ = socket.recv_fds(self._orders, 1, _PIPES)
         if not order:
             return False
+        if len(descriptors) < _PIPES:
+            # The limit of open files is reached: without its pipe the worker knows of no child.
+            for each in descriptors:
+                os.close(each)
+            return True
         talk: Connection[Any, Any] = Connection(descriptors[0])
         status: Connection[Any, Any] = Connection(descriptors[1])
         with talk:
