@@ -98,8 +98,10 @@ class BulkOfferPromises:
 
         answers, elapsed = _offer_in_time(bench)
 
+        in_doubt = [answer for answer in answers if not was_never_reached(answer)]
         assert len(answers) == MANY
-        assert all(was_never_reached(answer) for answer in answers)
+        assert len(in_doubt) <= _most_cut_off(bench, elapsed)
+        assert all(was_not_taken(answer) for answer in in_doubt)
         assert elapsed <= DEADLINE + TOLERANCE
 
     def test_many_offers_are_taken_again_after_a_restart(self, bench: EngineBench) -> None:
@@ -163,6 +165,15 @@ def _offer_in_time(bench: EngineBench) -> tuple[list[EngineError | None], timede
     with Stopwatch() as watch:
         answers = offer_many(bench, messages, within=DEADLINE)
     return answers, watch.elapsed
+
+
+def _most_cut_off(bench: EngineBench, elapsed: timedelta) -> int:
+    """Return how many offers may have been under way when the time for all was up.
+
+    One that is cut off there may have arrived, for all that its caller knows (rule 16).
+    """
+    one_by_one = not isinstance(bench.engine, BulkEngineAdapter)
+    return 1 if one_by_one and elapsed >= DEADLINE else 0
 
 
 def _are_taken(bench: EngineBench, messages: set[Message]) -> bool:
