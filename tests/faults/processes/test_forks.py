@@ -214,6 +214,33 @@ def is_open_for(ledger: SqlLedger) -> bool:
 
 
 @pytest.mark.fault("F37")
+def test_a_thread_that_calls_without_a_pause_lets_a_fork_go_first(ledger: SqlLedger) -> None:
+    stop, made, meanwhile = threading.Event(), list[int](), list[int]()
+
+    def write() -> None:
+        while not stop.is_set():
+            LedgerCalls(ledger, f"busy-{len(made)}").record()
+            made.append(len(made))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(5):
+            already = len(made)
+            wait_until(lambda already=already: len(made) > already, PATIENCE, "it calls")  # type: ignore[misc]
+            child, before = FORK.Process(target=int), len(made)
+            child.start()
+            meanwhile.append(len(made) - before)
+            child.join()
+    finally:
+        stop.set()
+        writer.join()
+
+    # Dozens to thousands, where a fork waits for a moment between two calls.
+    assert max(meanwhile) < 10
+
+
+@pytest.mark.fault("F37")
 def test_a_transaction_that_ends_soon_is_waited_for(database: Database, ledger: SqlLedger) -> None:
     stop = threading.Event()
 

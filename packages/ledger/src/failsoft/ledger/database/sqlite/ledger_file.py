@@ -35,6 +35,9 @@ LOOK_SECONDS = 0.1
 #: How long a file that has changed waits for connections in use, in seconds. A fork waits as much
 #: longer as a call may take: a child that is forked in the middle of one is refused for good.
 PATIENCE_SECONDS = 0.5
+#: How long a call that begins lets a fork go first, in seconds. It may be one within another of its
+#: thread, for which the fork waits.
+YIELD_SECONDS = 0.05
 #: What a connection of the caller's is known by.
 _KNOWN = "failsoft_ledger_file"
 
@@ -163,6 +166,7 @@ class LedgerFile:
         # So who has one waits for the other lock alone, which a fork takes last.
         self._gate = threading.RLock()
         self._lock = threading.RLock()
+        self._fork_waits = False
         forks.bring_across_forks(self)
 
     def add_user(self, user: User) -> None:
@@ -219,6 +223,10 @@ class LedgerFile:
         Raises:
             LedgerUnavailableError: What is open is not what is at the path.
         """
+        if self._fork_waits and self._gate.acquire(timeout=YIELD_SECONDS):
+            # A thread that begins the next call as soon as one has ended would leave a fork no
+            # moment without a connection in use.
+            self._gate.release()
         if self.is_lost or time.monotonic() >= self._next_look:
             self._look()
 
@@ -282,7 +290,11 @@ class LedgerFile:
             users = list(self._users)
             is_within_call = any(each.has_turn() for each in users)
             longest = max((each.longest_call for each in users), default=0.0)
-            self._close_all(0.0 if is_within_call else PATIENCE_SECONDS + longest)
+            self._fork_waits = True
+            try:
+                self._close_all(0.0 if is_within_call else PATIENCE_SECONDS + longest)
+            finally:
+                self._fork_waits = False
         self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
@@ -295,7 +307,7 @@ class LedgerFile:
         self._of_parent += self._open
         self._open = WeakRegistry()
         self._identity = self._locks = self._lost = None
-        self.is_lost = False
+        self.is_lost = self._fork_waits = False
         self._gate, self._lock = threading.RLock(), threading.RLock()
 
     @contextmanager
