@@ -24,7 +24,8 @@ from typing import Any, Self
 
 #: The engines that tests use unless they say otherwise. They are found by their entry points when
 #: settings are read: without them here every fork would load two hundred modules for itself.
-ENGINES = ("failsoft.engines.rq.plugin", "failsoft.engines.dramatiq.plugin")
+ENGINE_KINDS = ("rq", "dramatiq")
+ENGINES = tuple(f"failsoft.engines.{kind}.plugin" for kind in ENGINE_KINDS)
 #: What a worker loads.
 WORKER = ("failsoft.worker.process", "psycopg", "sqlalchemy.dialects.postgresql", *ENGINES)
 #: What most commands load.
@@ -156,6 +157,10 @@ def main() -> None:
     """Load the modules named as arguments, then fork for every order."""
     for name in sys.argv[1:]:
         importlib.import_module(name)
+    if reads_settings := sys.modules.get("failsoft.worker.configuration.engine_settings"):
+        # What each fork that reads its settings would find out again, whatever they are.
+        for kind in ENGINE_KINDS:
+            reads_settings.variables_model(reads_settings.EngineName.parse(kind))
     # Else the collector walks through all that was loaded, which copies it, when a forked
     # interpreter ends: four fifths of the time that most commands take.
     gc.collect()

@@ -1,7 +1,8 @@
 """Finding the plug-ins that are installed."""
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -97,7 +98,13 @@ def distribution(kind: str) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.module
 
 
-def _entries() -> dict[str, EntryPoint]:
+def _entries() -> Mapping[str, EntryPoint]:
+    return _entries_on(tuple(sys.path))
+
+
+@lru_cache(maxsize=1)
+def _entries_on(path: Sequence[str]) -> Mapping[str, EntryPoint]:
+    # Each look reads a file of every distribution: tens of milliseconds where many are installed.
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
