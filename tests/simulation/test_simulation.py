@@ -18,29 +18,8 @@ from tests.simulation.run import Run, World
 from tests.simulation.sometimes import SOMETIMES
 from tests.simulation.summary import keep, seen_in
 
-#: They meet everything together, and some more that need not; `make test-long` runs thousands.
-SEEDS = (
-    12,
-    19,
-    23,
-    30,
-    36,
-    42,
-    47,
-    99,
-    100,
-    103,
-    109,
-    122,
-    123,
-    131,
-    161,
-    176,
-    195,
-    *range(201, 212),
-    263,
-    319,
-)
+#: They meet everything together, and few could be left out; `make test-long` runs thousands.
+SEEDS = (12, 19, 100, 131, 195, 204, 205, 206, 207, 209, 263, 319)
 #: They meet transactions.
 SEEDS_ON_SQLITE = (13, 18, 21)
 #: One in which routes change: a job's engine is drawn by its id.

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.timeout(7200)
 
 
 def test_sqlite_does_as_the_ledger_in_memory_does(sqlite_url: str) -> None:
-    run_on(Bench(sqlite_url), 120)
+    run_on(Bench(sqlite_url), 80)
 
 
 @pytest.mark.long

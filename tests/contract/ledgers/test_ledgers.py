@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from failsoft.job_engine.errors import UniqueKeyHeldError
 from failsoft.job_engine.ports.ledger import Ledger
@@ -200,7 +200,14 @@ def _waits(database: Database) -> bool:
     return bool(database.read(lambda connection: connection.execute(statement).scalar_one()))
 
 
+#: What a test may have left something in, children before their parents.
+_TABLES = [each for each in reversed(metadata.sorted_tables) if each not in (signing_keys, info)]
+#: Most tests leave something in few of them: asking costs less than a deletion in each.
+_FILLED = select(*(select(each).exists().label(each.name) for each in _TABLES))
+
+
 def _empty(connection: Connection) -> None:
-    for table in reversed(metadata.sorted_tables):
-        if table not in (signing_keys, info):
+    filled = connection.execute(_FILLED).mappings().one()
+    for table in _TABLES:
+        if filled[table.name]:
             connection.execute(table.delete())
