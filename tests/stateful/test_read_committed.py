@@ -1,13 +1,12 @@
 """READ COMMITTED and two connections: a fence must lock the row that it reads (R28)."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from failsoft.job_engine.attempt.interrupts import Fenced
 from failsoft.job_engine.invariants import history_of, violations
@@ -29,7 +28,7 @@ _HOLD_UP = (
         "CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS"
         " 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END'"
     ),
-    "CREATE TRIGGER hold_up BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION hold_up()",
+    "CREATE TRIGGER hold_up BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION hold_up()",
 )
 
 
@@ -58,7 +57,7 @@ def test_a_rescuer_waits_for_a_step_that_is_being_recorded(
     claim = fixtures.started(worker)
     seen = rescuer.get(claim.job_id)
 
-    with inserts_held_up(worker, "failsoft_steps") as let_go_on:
+    with writes_held_up(worker, "failsoft_steps") as let_go_on:
         recorded = another.submit(worker.record, claim, fixtures.step())
         wait_until(lambda: waiting(worker) == 1, 10, "the step waits, past its fence")
         offered = another.submit(rescuer.offer, seen, fixtures.plan(fixtures.SECOND))
@@ -75,14 +74,18 @@ def test_a_step_waits_for_a_rescuer_that_hands_its_job_over(
     worker: SqlLedger, rescuer: SqlLedger, another: ThreadPoolExecutor
 ) -> None:
     claim = fixtures.started(worker)
-    meanwhile = Meanwhile(rescuer)
-    meanwhile.begin(lambda: another.submit(worker.record, claim, fixtures.step()))
+    seen = rescuer.get(claim.job_id)
 
-    moved = rescuer.offer(rescuer.get(claim.job_id), fixtures.plan(fixtures.SECOND))
+    with writes_held_up(worker, "failsoft_attempts") as let_go_on:
+        offered = another.submit(rescuer.offer, seen, fixtures.plan(fixtures.SECOND))
+        wait_until(lambda: waiting(worker) == 1, 10, "the rescuer waits, past its fence")
+        recorded = another.submit(worker.record, claim, fixtures.step())
+        wait_until(lambda: waiting(worker) == 2, 10, "the step waits for the rescuer")
+        let_go_on()
 
-    assert moved is not None
+    assert offered.result(timeout=10) is not None
     with pytest.raises(Fenced):
-        meanwhile.result()
+        recorded.result(timeout=10)
     assert not worker.steps(claim.job_id)
     expect_sound(worker, claim.job_id)
 
@@ -92,7 +95,7 @@ def test_two_ends_of_one_attempt_are_one(
 ) -> None:
     claim = fixtures.started(worker)
 
-    with inserts_held_up(worker, "failsoft_aggregates") as let_go_on:
+    with writes_held_up(worker, "failsoft_aggregates") as let_go_on:
         succeeded = another.submit(rescuer.conclude, claim, fixtures.SUCCESS)
         wait_until(lambda: waiting(worker) == 1, PATIENCE, "the first end waits to be counted")
         failed = another.submit(worker.conclude, claim, fixtures.FAILURE)
@@ -120,8 +123,8 @@ def test_a_fence_without_a_lock_lets_a_stale_step_in(worker: SqlLedger, rescuer:
 
 
 @contextmanager
-def inserts_held_up(ledger: SqlLedger, table: str) -> Iterator[Callable[[], None]]:
-    """Hold everybody up who inserts into a table, in the middle of the statement."""
+def writes_held_up(ledger: SqlLedger, table: str) -> Iterator[Callable[[], None]]:
+    """Hold everybody up who writes to a table, in the middle of the statement."""
     with ledger.database.engine.begin() as connection:
         for statement in _HOLD_UP:
             connection.exec_driver_sql(statement.format(table))
@@ -140,37 +143,6 @@ def waiting(ledger: SqlLedger) -> int:
 
 def _address(ledger: SqlLedger) -> str:
     return str(ledger.database.url).replace("+psycopg", "")
-
-
-class Meanwhile:
-    """Lets something begin inside a transaction, before it commits.
-
-    The transaction goes on once the other one waits for a lock.
-    """
-
-    def __init__(self, ledger: SqlLedger) -> None:
-        self._ledger = ledger
-        self._work: Callable[[], Future[Any]] | None = None
-        self._future: Future[Any] | None = None
-        event.listen(ledger.database.engine, "commit", self._begin)
-
-    def begin(self, work: Callable[[], Future[Any]]) -> None:
-        """Say what is to begin."""
-        self._work = work
-
-    def result(self) -> Any:
-        """Return what came of it."""
-        assert self._future is not None, "expected a commit"
-        return self._future.result(timeout=PATIENCE)
-
-    def _begin(self, connection: object) -> None:
-        work, self._work = self._work, None
-        if work is not None:
-            future = self._future = work()
-            wait_until(
-                lambda: waiting(self._ledger) or future.done(), PATIENCE, "the other one waits"
-            )
-            assert not future.done(), f"expected it to wait, got {future}"
 
 
 def expect_sound(ledger: SqlLedger, job_id: str) -> None:

@@ -32,7 +32,9 @@ EACH_OPERATION = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda eac
 
 TOUCH = text("UPDATE failsoft_jobs SET revision = revision WHERE id = :id")
 #: What is one statement on PostgreSQL.
-COMMIT_BY_THEMSELVES = ("dispatch", "claim", "begin", "memo", "finish")
+COMMIT_BY_THEMSELVES = frozenset(
+    {"dispatch", "claim", "begin", "memo", "finish", "re-offer", "park", "recover"}
+)
 
 _numbers = count()
 

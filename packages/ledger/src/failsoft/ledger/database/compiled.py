@@ -161,7 +161,7 @@ def execute(connection: AnyConnection, statement: Statement, values: Mapping[str
 
 
 def read(
-    connection: AnyConnection, statement: AnySelect, values: Mapping[str, Any] = NO_VALUES
+    connection: AnyConnection, statement: Statement, values: Mapping[str, Any] = NO_VALUES
 ) -> Sequence[AnyRow]:
     """Return the rows of such a statement, with values as the types of its columns have them."""
     return _prepared(statement, connection.dialect).read(connection, values)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
@@ -66,7 +67,9 @@ class SqlOffers(SqlRole):
 
     def postpone(self, seen: JobRecord, span: timedelta, *, missed: bool = True) -> None:
         """Look at a waiting job again after `span`: an offer, or one that is due."""
-        self._database.write(lambda c: apply.postpone(c, seen, span, missed=missed), "postpone")
+        self._database.write_one(
+            lambda raw: apply.postpone(raw, seen, span, missed=missed), "postpone"
+        )
 
     def note_tries(
         self, tries: Sequence[tuple[str, DispatchTry]], measured: Batch | None = None
@@ -105,7 +108,12 @@ class SqlOffers(SqlRole):
                 return None
             return apply.apply(connection, transition, change)
 
-        row = self._database.write(work, transition.name)
+        if if_room or transition.target.is_terminal:
+            row = self._database.write(work, transition.name)
+        else:
+            # Nothing is looked up before it and nothing follows from it: one statement, one answer.
+            alone = partial(apply.apply_alone, transition=transition, change=change)
+            row = self._database.write_one(alone, transition.name)
         return None if row is None else rows.job_record(row)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from failsoft.job_engine.records.job import JobRecord
 from failsoft.job_engine.records.states import CANCEL, JobState, Transition
-from failsoft.ledger.database.compiled import AnyRow, Statement
+from failsoft.ledger.database.compiled import AnyRow, Statement, execute
 from failsoft.ledger.database.joint import JointWrite
 from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.database.timestamps import microseconds
@@ -67,11 +67,11 @@ def cancel(connection: Connection, job_id: str, actor: str) -> AnyRow | None:
     return apply(connection, CANCEL, Change(job_id, {}, {}, Cause(actor, {})))
 
 
-def postpone(connection: Connection, seen: JobRecord, span: timedelta, *, missed: bool) -> None:
+def postpone(raw: RawConnection, seen: JobRecord, span: timedelta, *, missed: bool) -> None:
     """Look at a waiting job again later; changes no state, and no job that has moved on."""
     statement = statements.POSTPONE.get(seen.state)
     if statement is not None:
         guard = {"at_id": seen.id, "at_epoch": seen.epoch, "at_revision": seen.revision}
         guard |= {"at_pickups_missed": seen.pickups_missed, "to_span": microseconds(span)}
         counts = {"to_missed": int(missed)} if seen.state is JobState.OFFERED else {}
-        connection.execute(statement, guard | counts)
+        execute(raw, statement, guard | counts)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from failsoft.job_engine.records.states import CLAIM, Transition
-from failsoft.ledger.database.compiled import AnyConnection, AnyRow, Statement, execute
+from failsoft.ledger.database.compiled import AnyConnection, AnyRow, Statement, execute, read
 from failsoft.ledger.database.joint import JointWrite
 from failsoft.ledger.database.raw_connections import RawConnection
 from failsoft.ledger.database.timestamps import microseconds, stored
@@ -199,12 +199,12 @@ def _executed(
     parameters: Mapping[str, Any],
     transition: Transition,
 ) -> AnyRow | None:
+    plain = {name: _plain(value) for name, value in parameters.items()}
     if statements.is_brief(transition):
-        # Of all transitions these are made the most often.
-        plain = {name: _plain(value) for name, value in parameters.items()}
         return execute(connection, statement, plain).one_or_none()
-    assert isinstance(connection, Connection)  # noqa: S101 - times are SQLAlchemy's to read
-    return connection.execute(statement, parameters).one_or_none()
+    # The whole row, with its times.
+    rows = read(connection, statement, plain)
+    return rows[0] if rows else None
 
 
 def _plain(value: object) -> object:
