@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import redis
 
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.queue import shared_client
@@ -29,6 +30,23 @@ def test_what_a_url_says_is_obeyed(url: str) -> None:
 
     assert (options["socket_timeout"], options["socket_connect_timeout"]) == (7.0, 1.0)
     assert (options["health_check_interval"], options["client_name"]) == (9, "shop")
+
+
+@pytest.mark.parametrize("url", ["redis://host:1/2?", SENTINELS + "&"])
+def test_connections_do_not_look_the_version_of_their_library_up(url: str) -> None:
+    pytest.importorskip("redis.driver_info", reason="redis-py before 7 has no place for it")
+
+    assert connection_options(url)["driver_info"].lib_version == redis.__version__
+
+
+@pytest.mark.parametrize("url", ["redis://host:1/2?", SENTINELS + "&"])
+# redis-py wants another argument for it, for which a URL has no word.
+@pytest.mark.filterwarnings("ignore:.*lib_name.*:DeprecationWarning")
+def test_a_url_may_name_another_library(url: str) -> None:
+    options = connection_options(f"{url}lib_name=shop")
+
+    assert options["lib_name"] == "shop"
+    assert "driver_info" not in options
 
 
 def test_user_password_and_database_of_a_sentinel_url_are_the_servers() -> None:

@@ -54,9 +54,10 @@ def _make(url: str, timeout: timedelta) -> Redis:
         # By default the client sends a command again whose answer was lost: measured eleven
         # times in a row. To send again is the ledger's decision (RS-01).
         "retry": Retry(NoBackoff(), 0),
-        **_library(),
     }
     try:
+        if not parse_qs(urlsplit(url).query).keys() & {"lib_name", "lib_version"}:
+            options |= _library()
         if url.startswith(("redis+sentinel://", "rediss+sentinel://")):
             client = _sentinel_client(url, options)
         else:
