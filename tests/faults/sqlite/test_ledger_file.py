@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -320,6 +321,61 @@ def test_no_job_of_two_busy_apps_is_lost(
     for each in apps:
         assert each.wait() == 0, each.tail
         assert_all_there(database, each.output)
+
+
+class CallsWithoutLocks(logging.Handler):
+    """How many calls end from when locks are missed until the next connection takes them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.made = 0
+        self.at_each_loss: list[int] = []
+        self._before: int | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "expected SQLite's locks" in record.getMessage():
+            self._before = self.made
+
+    def connected(self, *_: object) -> None:
+        if self._before is not None:
+            self.at_each_loss.append(self.made - self._before)
+            self._before = None
+
+
+@pytest.mark.fault("F36")
+def test_threads_that_call_without_a_pause_soon_have_locks_again(
+    ledger: SqlLedger, path: Path
+) -> None:
+    stop, calls = threading.Event(), CallsWithoutLocks()
+    logger = logging.getLogger("failsoft.ledger")
+    event.listen(ledger.database.engine, "connect", calls.connected)
+
+    def write(thread: int) -> None:
+        while not stop.is_set():
+            LedgerCalls(ledger, f"busy-{thread}-{calls.made}").record()
+            calls.made += 1
+
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(2)]
+    logger.addHandler(calls)
+    for each in writers:
+        each.start()
+    try:
+        for n in range(1, 6):
+            opened_and_closed(path)
+            wait_until(lambda n=n: len(calls.at_each_loss) >= n, PATIENCE, "locks are taken")  # type: ignore[misc]
+    finally:
+        stop.set()
+        for each in writers:
+            each.join()
+        logger.removeHandler(calls)
+
+    # A hundred, where connections are waited for that are used again at once.
+    assert max(calls.at_each_loss) < 10
+
+
+def opened_and_closed(path: Path) -> None:
+    """Drop this process's locks on a file, as whatever reads it beside SQLite does."""
+    path.open("rb").close()
 
 
 def assert_all_there(database: Database, output: str) -> None:

@@ -104,7 +104,8 @@ def _entries() -> Mapping[str, EntryPoint]:
 
 @lru_cache(maxsize=1)
 def _entries_on(path: Sequence[str]) -> Mapping[str, EntryPoint]:
-    # Each look reads a file of every distribution: tens of milliseconds where many are installed.
+    # Each look reads a file of every distribution on the path: tens of milliseconds where they are
+    # many.
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 

@@ -35,8 +35,8 @@ LOOK_SECONDS = 0.1
 #: How long a file that has changed waits for connections in use, in seconds. A fork waits as much
 #: longer as a call may take: a child that is forked in the middle of one is refused for good.
 PATIENCE_SECONDS = 0.5
-#: How long a call that begins lets a fork go first, in seconds. It may be one within another of its
-#: thread, for which the fork waits.
+#: How long a call that begins lets go first what waits for connections in use, in seconds. It may
+#: be one within another of its thread, whose connection is waited for.
 YIELD_SECONDS = 0.05
 #: What a connection of the caller's is known by.
 _KNOWN = "failsoft_ledger_file"
@@ -166,7 +166,9 @@ class LedgerFile:
         # So who has one waits for the other lock alone, which a fork takes last.
         self._gate = threading.RLock()
         self._lock = threading.RLock()
-        self._fork_waits = False
+        # Cleared while something waits for connections in use to come back.
+        self._is_calm = threading.Event()
+        self._is_calm.set()
         forks.bring_across_forks(self)
 
     def add_user(self, user: User) -> None:
@@ -223,10 +225,10 @@ class LedgerFile:
         Raises:
             LedgerUnavailableError: What is open is not what is at the path.
         """
-        if self._fork_waits and self._gate.acquire(timeout=YIELD_SECONDS):
-            # A thread that begins the next call as soon as one has ended would leave a fork no
-            # moment without a connection in use.
-            self._gate.release()
+        if not self._is_calm.is_set():
+            # A thread that begins the next call as soon as one has ended would leave no moment
+            # without a connection in use.
+            self._is_calm.wait(YIELD_SECONDS)
         if self.is_lost or time.monotonic() >= self._next_look:
             self._look()
 
@@ -290,11 +292,7 @@ class LedgerFile:
             users = list(self._users)
             is_within_call = any(each.has_turn() for each in users)
             longest = max((each.longest_call for each in users), default=0.0)
-            self._fork_waits = True
-            try:
-                self._close_all(0.0 if is_within_call else PATIENCE_SECONDS + longest)
-            finally:
-                self._fork_waits = False
+            self._close_all(0.0 if is_within_call else PATIENCE_SECONDS + longest)
         self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
@@ -307,8 +305,10 @@ class LedgerFile:
         self._of_parent += self._open
         self._open = WeakRegistry()
         self._identity = self._locks = self._lost = None
-        self.is_lost = self._fork_waits = False
+        self.is_lost = False
         self._gate, self._lock = threading.RLock(), threading.RLock()
+        self._is_calm = threading.Event()
+        self._is_calm.set()
 
     @contextmanager
     def _at_the_gate(self) -> Iterator[None]:
@@ -364,13 +364,17 @@ class LedgerFile:
     def _close_all(self, patience: float) -> bool:
         """Close every connection, the ones in use when they come back; say whether none is left."""
         ends = time.monotonic() + patience
-        self.release_idle()
-        while any(self._open):
-            if time.monotonic() >= ends:
-                return False
-            time.sleep(0.001)
+        self._is_calm.clear()
+        try:
             self.release_idle()
-        return True
+            while any(self._open):
+                if time.monotonic() >= ends:
+                    return False
+                time.sleep(0.001)
+                self.release_idle()
+            return True
+        finally:
+            self._is_calm.set()
 
     def _expect_own_table(self) -> None:
         if self._of_parent:
