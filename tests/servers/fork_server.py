@@ -22,6 +22,8 @@ from time import monotonic, sleep
 from types import MappingProxyType, ModuleType
 from typing import Any, Self
 
+from setproctitle import setproctitle
+
 #: The engines that tests use unless they say otherwise. They are found by their entry points when
 #: settings are read: without them here every fork would load two hundred modules for itself.
 ENGINE_KINDS = ("rq", "dramatiq")
@@ -155,6 +157,9 @@ class ForkServer:
 
 def main() -> None:
     """Load the modules named as arguments, then fork for every order."""
+    # Before a fork has another environment: it is told apart from what titles are written over.
+    os.environ["SPT_NOENV"] = "1"
+    setproctitle("tests.servers.fork_server")
     for name in sys.argv[1:]:
         importlib.import_module(name)
     if reads_settings := sys.modules.get("failsoft.worker.configuration.engine_settings"):
@@ -209,6 +214,7 @@ def run_module(order: Mapping[str, Any]) -> None:
     # Children of attempts look here for what their parent is, and click for what it is called.
     sys.modules["__main__"] = ModuleType("__main__") if order["program"] else module
     sys.argv = [order["program"] or module.__file__, *order["words"]]
+    setproctitle(" ".join([order["program"] or f"python -m {order['module']}", *order["words"]]))
     module.main()
 
 

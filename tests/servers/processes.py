@@ -313,6 +313,11 @@ def end(processes: Iterable[psutil.Process]) -> None:
     wait_until(lambda: not _alive(doomed), PATIENCE, f"the end of {doomed}")
 
 
+def words_of(process: psutil.Process) -> list[str]:
+    """Return the words of a process's command, or of the title that it has in its place."""
+    return " ".join(process.cmdline()).split()
+
+
 def is_alive(process: psutil.Process) -> bool:
     """Return whether a process is there and no zombie."""
     return _status(process) not in ("", psutil.STATUS_ZOMBIE)

@@ -10,7 +10,7 @@ from tests.deployments.deployment import PATIENCE, SHORT_LIFE, Deployment
 from tests.deployments.promises import assert_each_ran_once, assert_promises_kept
 from tests.faults.support import ON_SQLITE
 from tests.jobs.scripted import Script, in_thread
-from tests.servers.processes import wait_until
+from tests.servers.processes import wait_until, words_of
 
 #: Far longer than any test waits.
 LONG_LEASE = {"FAILSOFT_LEASE": "1h"}
@@ -83,4 +83,4 @@ def test_a_worker_whose_beat_is_overdue_keeps_its_job(deployment: Deployment, ga
 
 
 def is_worker(process: psutil.Process) -> bool:
-    return WORKER[-1] in process.cmdline()
+    return WORKER[-1] in words_of(process)

@@ -10,7 +10,7 @@ import pytest
 from failsoft.job_engine import JobState, QueueProfile
 from tests.integration.processes.conftest import ProcessDeployment
 from tests.jobs.process_jobs import CHILDREN, THREADS, Forking, Leaving, Nothing
-from tests.servers.processes import PATIENCE, pid_is_alive, wait_until
+from tests.servers.processes import PATIENCE, pid_is_alive, wait_until, words_of
 
 pytestmark = pytest.mark.fault("F57")
 
@@ -68,7 +68,7 @@ def test_the_end_of_a_fork_is_not_the_attempts(
 def copies_of(pid: int) -> list[psutil.Process]:
     """Return what was forked from a worker and lives, also by what it has forked."""
     started = psutil.Process(pid).children(recursive=True)
-    return [each for each in started if "failsoft.worker" in each.cmdline()]
+    return [each for each in started if "failsoft.worker" in words_of(each)]
 
 
 @pytest.mark.parametrize("queue", [THREADS, CHILDREN], ids=["threads", "children"])

@@ -18,7 +18,7 @@ from tests.integration.cli.command_line import PATIENCE, CommandLine
 from tests.integration.cli.conftest import SOON
 from tests.servers.fork_server import ForkServer
 from tests.servers.postgresql.postgres import Postgres
-from tests.servers.processes import Process, Processes, is_listening, wait_until
+from tests.servers.processes import Process, Processes, is_listening, wait_until, words_of
 from tests.servers.valkey import Valkey
 
 #: An outage of a server, from its begin to its end.
@@ -101,7 +101,7 @@ def children(worker: Process) -> list[psutil.Process]:
     return [
         each
         for each in psutil.Process(worker.pid).children()
-        if "failsoft.worker" in each.cmdline()
+        if "failsoft.worker" in words_of(each)
     ]
 
 

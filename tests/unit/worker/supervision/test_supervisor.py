@@ -106,12 +106,12 @@ def test_each_post_has_a_process_that_has_its_parent(start: Start) -> None:
 
     wait_until(lambda: len(run.notes) == 2, PATIENCE, "two processes")
     parent = psutil.Process().pid
-    started = sorted(note.split(" --beats ") for note in run.notes)
+    started = sorted(note.split(" --boot-id ") for note in run.notes)
     assert [before for before, _ in started] == [
         f"maintenance --parent {parent}",
         f"rq default --parent {parent}",
     ]
-    assert len({after.rpartition(" ")[2] for _, after in started}) == len(started)
+    assert len({after.split()[0] for _, after in started}) == len(started)
     assert set(run.supervisor.pids()) == {"rq:default", "maintenance"}
 
 
@@ -234,6 +234,6 @@ def test_a_child_that_dies_is_reported_by_its_boot_id_and_one_that_ends_in_order
     run.supervisor.stop()
     run.join()
 
-    started = [note.rpartition(" ")[2] for note in run.notes if note.startswith("rq default")]
-    assert died[0].boot_id == started[0]
+    started = [note for note in run.notes if note.startswith("rq default")]
+    assert f" --boot-id {died[0].boot_id} " in started[0]
     assert {(each.engine, each.queue) for each in died} == {("rq", "default")}

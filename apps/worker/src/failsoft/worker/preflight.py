@@ -1,11 +1,12 @@
 """What is checked before a worker is started.
 
-As a program it prints the queues to serve as JSON: `failsoft dev` runs it whenever the code has
-changed, because a process imports a module only once.
+As a program it answers with the queues to serve, as JSON: `failsoft dev` runs it whenever the code
+has changed, because a process imports a module only once.
 """
 
 import json
 import logging
+import os
 import sys
 from contextlib import closing
 
@@ -58,11 +59,12 @@ def preflight(settings: Settings, queues: tuple[str, ...] = ()) -> tuple[str, ..
 @click.command()
 @click.argument("queues", nargs=-1)
 @click.option("--parent", type=int, help="The process that this one ends with.")
-def main(queues: tuple[str, ...], parent: int | None) -> None:
-    """Print the queues to serve as JSON, or the error that prevents workers."""
+@click.option("--to", type=int, default=1, help="The descriptor to write the queues to.")
+def main(queues: tuple[str, ...], parent: int | None, to: int) -> None:
+    """Write the queues to serve as JSON, or print the error that prevents workers."""
     die_with_parent(parent)
     try:
-        click.echo(json.dumps(preflight(load_settings(), queues)))
+        os.write(to, json.dumps(preflight(load_settings(), queues)).encode())
     except FailsoftError as error:
         click.echo(described(error), err=True)
         sys.exit(exit_code(error))

@@ -14,6 +14,7 @@ import click
 
 from failsoft.job_engine.errors import FailsoftError
 from failsoft.job_engine.values.redaction import redacted
+from failsoft.worker.cli.caller import Caller
 from failsoft.worker.exit_codes import FAILURE, exit_code
 from failsoft.worker.logs.streams import open_standard_streams
 from failsoft.worker.logs.visible import described, visible_block
@@ -85,6 +86,7 @@ class _Group(click.Group):
         if not args and "args" not in extra:
             # As the script calls it; a framework's command and tests give it its arguments.
             collect_seldom()
+            extra["obj"] = Caller.SCRIPT
         return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from failsoft.worker.cli.output import may_be_lost, print_json, say
-from failsoft.worker.cli.worker import queue_option
+from failsoft.worker.cli.worker import queue_option, template_for
 from failsoft.worker.configuration.ledgers import expect_one
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.dev.console import DevConsole, is_installed
@@ -55,6 +55,7 @@ def dev(
     """
     settings = load_settings()
     expect_one(settings.ledgers, settings.ledger_name)
+    template = template_for(settings)
     configure_logs(settings)
     if not settings.jobs:
         with may_be_lost():
@@ -66,7 +67,9 @@ def dev(
                 click.echo(site.exports(), nl=False)
         announce = _Announcement(site, console, as_json, opens)
         watch = () if no_reload else watched or (Path(),)
-        session = DevSession(settings, site.environment, queues, watch=watch, ready=announce)
+        session = DevSession(
+            settings, site.environment, queues, watch=watch, ready=announce, template=template
+        )
         if console is not None:
             session.on_change(console.restart)
         session.on_signals()

@@ -12,6 +12,7 @@ from failsoft.dispatcher.plugins.plugin import AnyPlugin
 from failsoft.job_engine.errors import ConfigurationError
 from failsoft.ledger import check
 from failsoft.worker.bundled_jobs import load_catalogue
+from failsoft.worker.cli.caller import Caller
 from failsoft.worker.cli.options import Option, json_option
 from failsoft.worker.configuration.settings import Settings, load_settings
 from failsoft.worker.engine_sites import expect_engine, site_of
@@ -20,6 +21,8 @@ from failsoft.worker.preflight import preflight
 from failsoft.worker.supervision.bridge import has_bridge
 from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE
 from failsoft.worker.supervision.program import Plan, become_supervisor
+from failsoft.worker.supervision.template import WorkerTemplate
+from failsoft.worker.supervision.template_process import fork_template
 from failsoft.worker.wiring import open_database
 
 #: Stands for every engine of the settings.
@@ -141,22 +144,33 @@ def maintenance(*, health: str | None, as_json: bool) -> None:
     Every worker does this, too; a process of its own does it where no worker may be running.
     """
     _override("FAILSOFT_HEALTH", health)
-    settings = _settings()
+    settings, template = _begin()
     for each in settings.by_ledger():
         load_catalogue(each)
         with closing(open_database(each)) as database:
             check(database)
-    _supervise(settings, [(MAINTENANCE,)], as_json=as_json)
+    _supervise(settings, [(MAINTENANCE,)], template, as_json=as_json)
 
 
-def _settings() -> Settings:
+def _begin() -> tuple[Settings, WorkerTemplate | None]:
     settings = load_settings()
+    # It loads what workers need while this process checks what they will find.
+    template = template_for(settings)
     configure_logs(settings)
-    return settings
+    return settings, template
+
+
+def template_for(settings: Settings) -> WorkerTemplate | None:
+    """Fork the template of the workers, unless an application has called the command.
+
+    The forks of that one's process would have code of the application's, as it was then.
+    """
+    is_script = click.get_current_context().obj is Caller.SCRIPT
+    return fork_template(settings) if is_script else None
 
 
 def _serve(engine: str, queues: tuple[str, ...], processes: int, *, as_json: bool) -> None:
-    settings = _settings()
+    settings, template = _begin()
     engines = settings.offered_engines if engine == ALL else (engine,)
     expect_engine(settings, *engines)
     _expect_workers(settings, engines)
@@ -165,11 +179,11 @@ def _serve(engine: str, queues: tuple[str, ...], processes: int, *, as_json: boo
     posts = [(each, queue) for each in engines for queue in chosen for _ in range(processes)]
     if not queues:
         posts += [(each, BRIDGE) for each in engines if has_bridge(settings, each)]
-    _supervise(settings, posts, as_json=as_json)
+    _supervise(settings, posts, template, as_json=as_json)
 
 
 def _serve_bridge(engine: str, queues: tuple[str, ...], *, as_json: bool) -> None:
-    settings = _settings()
+    settings, template = _begin()
     if queues:
         raise ConfigurationError(
             f"expected --bridge or --queue, got both; leave out --queue {queues[0]}"
@@ -186,7 +200,7 @@ def _serve_bridge(engine: str, queues: tuple[str, ...], *, as_json: bool) -> Non
         load_catalogue(each)
         with closing(open_database(each)) as database:
             check(database)
-    _supervise(settings, posts, as_json=as_json)
+    _supervise(settings, posts, template, as_json=as_json)
 
 
 def _expect_workers(settings: Settings, engines: Sequence[str]) -> None:
@@ -199,7 +213,13 @@ def _expect_workers(settings: Settings, engines: Sequence[str]) -> None:
             )
 
 
-def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json: bool) -> NoReturn:
+def _supervise(
+    settings: Settings,
+    posts: Sequence[tuple[str, ...]],
+    template: WorkerTemplate | None,
+    *,
+    as_json: bool,
+) -> NoReturn:
     become_supervisor(
         Plan(
             posts,
@@ -210,5 +230,6 @@ def _supervise(settings: Settings, posts: Sequence[tuple[str, ...]], *, as_json:
             settings.log_level,
             logs_json=logs_json(settings),
             as_json=as_json,
+            template=template.handed_over() if template else None,
         )
     )

@@ -23,6 +23,7 @@ from failsoft.worker.supervision.bridge import has_bridge
 from failsoft.worker.supervision.death_notice import record_of
 from failsoft.worker.supervision.posts import BRIDGE, label_of
 from failsoft.worker.supervision.supervisor import Supervisor
+from failsoft.worker.supervision.template import AdoptedProcess, WorkerTemplate
 from failsoft.worker.wiring import death_notices
 
 logger: logging.Logger = logging.getLogger("failsoft.dev")
@@ -32,7 +33,7 @@ GRACE = timedelta(seconds=2)
 #: How often everything is checked, in seconds.
 LOOK_SECONDS = 0.1
 
-_PREFLIGHT = (sys.executable, "-m", "failsoft.worker.preflight")
+_PREFLIGHT = "failsoft.worker.preflight"
 
 #: Called once when every worker is live, with their process ids by post.
 Ready = Callable[[Mapping[str, int]], None]
@@ -54,6 +55,7 @@ class DevSession:
         *,
         watch: Sequence[Path],
         ready: Ready,
+        template: WorkerTemplate | None = None,
     ) -> None:
         """Prepare; `run` begins.
 
@@ -63,6 +65,7 @@ class DevSession:
             queues: The queues to serve; all declared ones where empty.
             watch: The folders whose code is watched; empty for none.
             ready: Called when the first workers are live.
+            template: What workers are forked from, until the code of an engine's plug-in changes.
         """
         has_grace = "shutdown_grace" in settings.model_fields_set
         self._grace = settings.shutdown_grace if has_grace else GRACE
@@ -76,6 +79,8 @@ class DevSession:
         self._queues = queues
         self._watcher = CodeWatcher(watch, self._code_changed) if watch else None
         self._ready: Ready | None = ready
+        self._template = template
+        self._is_template_old = False
         self._on_change: Callable[[], None] = lambda: None
         self._supervisor: Supervisor | None = None
         # Plain values, because a signal handler sets them.
@@ -97,6 +102,8 @@ class DevSession:
                 self._wait_for_change()
         if self._watcher is not None:
             self._watcher.stop()
+        if self._template is not None:
+            self._template.close()
         return OK if self._stops else status
 
     def on_signals(self) -> None:
@@ -115,6 +122,7 @@ class DevSession:
 
     def _run_generation(self) -> int:
         self._changed = False
+        self._await_template()
         status, queues = self._preflight()
         if status != OK:
             return status
@@ -124,6 +132,7 @@ class DevSession:
             self._grace,
             self._environment,
             on_death=lambda dead: self._deaths.note(record_of(dead)),
+            template=self._template,
         )
         if self._is_over:
             # A signal or a change came before the supervisor existed.
@@ -139,21 +148,49 @@ class DevSession:
     def _is_over(self) -> bool:
         return self._stops > 0 or self._changed
 
+    def _await_template(self) -> None:
+        if self._template is None:
+            return
+        if self._is_template_old:
+            self._template.close()
+        while self._template.is_loading and not self._is_over:
+            time.sleep(LOOK_SECONDS / 4)
+
     def _preflight(self) -> tuple[int, Sequence[str]]:
-        command = [*_PREFLIGHT, *self._queues, "--parent", str(os.getpid())]
-        with subprocess.Popen(  # noqa: S603 - our own module
-            command, env=self._environment, stdout=subprocess.PIPE, start_new_session=True
-        ) as process:
-            while process.poll() is None:
+        answer, to = os.pipe()
+        words = [*self._queues, "--parent", str(os.getpid())]
+        with open(answer, "rb") as queues:  # noqa: PTH123 - a descriptor
+            try:
+                process = self._forked(words, to) or self._executed(words, to)
+            finally:
+                os.close(to)
+            while (status := process.poll()) is None:
                 if self._is_over:
                     process.kill()
                 time.sleep(LOOK_SECONDS / 4)
-            output = process.stdout.read() if process.stdout else b""
-        return process.returncode, json.loads(output) if process.returncode == OK else ()
+            return status, json.loads(queues.read()) if status == OK else ()
+
+    def _forked(self, words: Sequence[str], to: int) -> AdoptedProcess | None:
+        if self._template is None:
+            return None
+        return self._template.start(
+            _PREFLIGHT, words, environment=self._environment, handed={"--to": to}
+        )
+
+    def _executed(self, words: Sequence[str], to: int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", _PREFLIGHT, *words, "--to", str(to)],
+            env=self._environment,
+            start_new_session=True,
+            pass_fds=(to,),
+        )
 
     def _code_changed(self, paths: Sequence[str]) -> None:
         if not self._changed:
             logger.info("%s changed; the workers start again", ", ".join(map(_shortened, paths)))
+            # What the template has loaded, this process has loaded with its settings.
+            files = {getattr(each, "__file__", None) for each in tuple(sys.modules.values())}
+            self._is_template_old |= not files.isdisjoint(paths)
             self._changed = True
             if self._supervisor is not None:
                 self._supervisor.stop()

@@ -1,4 +1,4 @@
-"""A process that ends when its parent does, even by SIGKILL."""
+"""A process that ends when its parent does, even by SIGKILL, and one that gets another parent."""
 
 import ctypes
 import os
@@ -6,8 +6,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 1, 36, 37
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -28,6 +30,29 @@ def die_with_parent(parent: int | None = None) -> None:
     if os.getppid() != parent:
         # It died between the start of this process and the request.
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def adopting() -> Iterator[None]:
+    """Let this process be the next parent of its offspring whose own parent ends, in the block.
+
+    Raises:
+        OSError: The system has no such thing; Linux has.
+    """
+    before = ctypes.c_int()
+    _prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
+    _prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
+    try:
+        yield
+    finally:
+        _prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(before.value))
+
+
+def _prctl(option: int, argument: object) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "prctl") or libc.prctl(option, argument, 0, 0, 0):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def watch_parent(parent: int) -> None:

@@ -25,9 +25,11 @@ from failsoft.worker.logs.plain import PlainFormatter
 from failsoft.worker.logs.streams import PatientHandler, open_standard_streams
 from failsoft.worker.logs.visible import described
 from failsoft.worker.supervision.supervisor import DeadWorker, Supervisor
+from failsoft.worker.supervision.template import AdoptedProcess, WorkerTemplate
 
-#: The command of a process that marks a dead worker.
-NOTICE = (sys.executable, "-m", "failsoft.worker.supervision.death_notice")
+#: The program of a process that marks a dead worker, and its command.
+PROGRAM = "failsoft.worker.supervision.death_notice"
+NOTICE = (sys.executable, "-m", PROGRAM)
 #: How long a supervisor that ends waits until its notices are recorded, in seconds.
 LAST_NOTICES_SECONDS = 5.0
 #: How many of these processes there are at a time.
@@ -49,6 +51,7 @@ class Plan:
         log_level: The lowest level that is logged.
         logs_json: Whether lines are logged as JSON.
         as_json: Whether the supervisor prints as JSON what it serves.
+        template: What processes are forked from, as `WorkerTemplate.handed_over` has it.
     """
 
     posts: Sequence[Sequence[str]]
@@ -59,6 +62,7 @@ class Plan:
     log_level: str
     logs_json: bool
     as_json: bool
+    template: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -69,13 +73,18 @@ class NoticeProcesses:
     marked is found dead by its neighbours, or its leases expire.
 
     Attributes:
-        command: What is started; the supervisor's id and the worker follow.
+        command: What is started, where it is no fork of the template; the supervisor's id and the
+            worker follow.
+        template: What they are forked from while there is one.
         patience: How long a supervisor that ends waits for them, in seconds.
     """
 
     command: Sequence[str] = NOTICE
     patience: float = LAST_NOTICES_SECONDS
-    _started: list[subprocess.Popen[bytes]] = field(init=False, default_factory=list)
+    template: WorkerTemplate | None = None
+    _started: list[subprocess.Popen[bytes] | AdoptedProcess] = field(
+        init=False, default_factory=list
+    )
 
     def note(self, dead: DeadWorker) -> None:
         """Let a worker be marked, without waiting for that."""
@@ -83,9 +92,12 @@ class NoticeProcesses:
         if len(self._started) == MOST_NOTICES:
             logger.warning("worker %s (pid %s) is not marked as dead", dead.boot_id, dead.pid)
             return
-        command = [*self.command, str(os.getpid()), json.dumps(asdict(dead))]
+        words = [str(os.getpid()), json.dumps(asdict(dead))]
+        forked = self.template and self.template.start(PROGRAM, words)
         # In a session of its own, as the workers: a Ctrl-C is the supervisor's.
-        self._started.append(subprocess.Popen(command, start_new_session=True))  # noqa: S603 - our own module
+        self._started.append(
+            forked or subprocess.Popen([*self.command, *words], start_new_session=True)  # noqa: S603 - our own module
+        )
 
     def finish(self) -> None:
         """Wait for those that are under way, but not for a ledger that is away."""
@@ -113,13 +125,15 @@ def main(plan: Plan) -> int:
     handler = PatientHandler()
     handler.setFormatter(PlainFormatter(as_json=plan.logs_json))
     logging.basicConfig(level=plan.log_level, handlers=[handler])
-    deaths = NoticeProcesses()
+    template = WorkerTemplate.attached(*plan.template) if plan.template else None
+    deaths = NoticeProcesses(template=template)
     supervisor = Supervisor(
         tuple(map(tuple, plan.posts)),
         timedelta(seconds=plan.grace),
         on_death=deaths.note,
         ledgers=tuple(plan.ledgers),
         worker_ttl=timedelta(seconds=plan.worker_ttl),
+        template=template,
     )
     try:
         with health_server(read_address(plan.health), supervisor.health) as url:
@@ -133,6 +147,9 @@ def main(plan: Plan) -> int:
         with suppress(OSError):
             print(described(error), file=sys.stderr)  # noqa: T201 - its answer
         return CONFIG
+    finally:
+        if template is not None:
+            template.close()
     deaths.finish()
     return status
 

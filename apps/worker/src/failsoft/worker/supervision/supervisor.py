@@ -24,11 +24,14 @@ from failsoft.worker.processes.last_exit import HASTE_SECONDS
 from failsoft.worker.processes.sessions import end_session
 from failsoft.worker.processes.signals import on_stop_signals
 from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE, label_of
+from failsoft.worker.supervision.template import AdoptedProcess, WorkerTemplate
 
 logger: logging.Logger = logging.getLogger("failsoft.supervisor")
 
-#: The command of a worker process; its post, `--parent`, `--beats` and `--boot-id` follow.
-WORKER = (sys.executable, "-m", "failsoft.worker")
+#: The program of a worker process, and its command; its post, `--parent`, `--boot-id` and `--beats`
+#: follow.
+PROGRAM = "failsoft.worker"
+WORKER = (sys.executable, "-m", PROGRAM)
 #: The pauses before a worker is restarted, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 #: After a run of this length, in seconds, the pause is the first one again.
@@ -61,7 +64,7 @@ class _Child:
     post: tuple[str, ...]
     ledger: str = ""
     boot_id: str = ""
-    process: "subprocess.Popen[bytes] | None" = None
+    process: "subprocess.Popen[bytes] | AdoptedProcess | None" = None
     beats: BeatPipe | None = None
     health: PostReport = field(init=False)
     started_at: float = 0.0
@@ -101,7 +104,9 @@ class Supervisor:
         posts: The arguments of each process: an engine and a queue or `@bridge`, or `maintenance`.
         grace: How long they may take to stop before they are killed.
         environment: The environment of the processes; this one's where None.
-        command: The command of a worker process.
+        command: The command of a worker process, where it is no fork of the template.
+        template: What processes are forked from while there is one. Where one process is all there
+            is to start, it ends with the first: it would take more memory than it saves.
         on_death: Called with a worker process that ended without giving its jobs back.
         ledgers: The ledgers each of which has processes of its own; one without a name by default.
         worker_ttl: How long a process counts as serving after a heartbeat.
@@ -113,6 +118,7 @@ class Supervisor:
     grace: timedelta
     environment: Mapping[str, str] | None = None
     command: Sequence[str] = WORKER
+    template: WorkerTemplate | None = None
     on_death: Callable[[DeadWorker], object] = lambda worker: None
     ledgers: Sequence[str] = ("",)
     worker_ttl: timedelta = WORKER_TTL
@@ -168,7 +174,8 @@ class Supervisor:
 
     def _check(self, child: _Child) -> None:
         if child.process is None:
-            if time.monotonic() >= child.start_at:
+            is_awaited = self.template is not None and self.template.is_loading
+            if time.monotonic() >= child.start_at and not is_awaited:
                 self._start(child)
             return
         status = child.process.poll()
@@ -205,20 +212,31 @@ class Supervisor:
         # Chosen here, so that the child's jobs can be marked when this process reaps it.
         child.boot_id = secrets.token_hex(8)
         child.beats = BeatPipe()
-        command = [*self.command, *child.post, "--parent", str(os.getpid())]
-        command += ["--beats", str(child.beats.write_end), "--boot-id", child.boot_id]
-        command += ["--ledger", child.ledger] if child.ledger else []
-        environment = dict(self.environment) if self.environment is not None else None
-        # In a session of its own: a Ctrl-C at the terminal reaches only the supervisor, which then
-        # stops the workers gracefully.
-        child.process = subprocess.Popen(  # noqa: S603 - our own module
-            command,
-            env=environment,
-            start_new_session=True,
-            pass_fds=(child.beats.write_end,),
-        )
+        words = [*child.post, "--parent", str(os.getpid()), "--boot-id", child.boot_id]
+        words += ["--ledger", child.ledger] if child.ledger else []
+        child.process = self._forked(words, child.beats) or self._executed(words, child.beats)
         child.beats.handed_over()
         child.started_at = time.monotonic()
+
+    def _forked(self, words: Sequence[str], beats: BeatPipe) -> AdoptedProcess | None:
+        if self.template is None:
+            return None
+        process = self.template.start(
+            PROGRAM, words, environment=self.environment, handed={"--beats": beats.write_end}
+        )
+        if len(self._children) == 1:
+            self.template.close()
+        return process
+
+    def _executed(self, words: Sequence[str], beats: BeatPipe) -> "subprocess.Popen[bytes]":
+        # In a session of its own: a Ctrl-C at the terminal reaches only the supervisor, which then
+        # stops the workers gracefully.
+        return subprocess.Popen(  # noqa: S603 - our own module
+            [*self.command, *words, "--beats", str(beats.write_end)],
+            env=None if self.environment is None else dict(self.environment),
+            start_new_session=True,
+            pass_fds=(beats.write_end,),
+        )
 
     def _stop_all(self) -> None:
         self.health.stops()

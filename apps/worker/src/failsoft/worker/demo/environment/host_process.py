@@ -8,6 +8,7 @@ from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.processes.parent_death import die_with_parent
 from failsoft.worker.supervision.death_notice import record_of
 from failsoft.worker.supervision.supervisor import Supervisor
+from failsoft.worker.supervision.template_process import fork_template
 from failsoft.worker.wiring import death_notices
 
 #: How long the workers may take to stop.
@@ -23,13 +24,16 @@ def main(parent: int, engine: str, queues: Sequence[str]) -> int:
         queues: The names of the queues.
     """
     die_with_parent(parent)
-    ledgers = {each.ledger_name: death_notices(each) for each in load_settings().by_ledger()}
+    settings = load_settings()
+    template = fork_template(settings)
+    ledgers = {each.ledger_name: death_notices(each) for each in settings.by_ledger()}
     posts = [(engine, queue) for queue in queues]
     supervisor = Supervisor(
         posts,
         GRACE,
         on_death=lambda dead: ledgers[dead.ledger].note(record_of(dead)),
         ledgers=tuple(ledgers),
+        template=template,
     )
     supervisor.on_signals()
     return supervisor.run()
