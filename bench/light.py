@@ -6,7 +6,8 @@ CPU of a command and of an import: user and system time of a process of its own,
 `--rounds`, with what Python and pydantic alone take in the same rounds. Idle: a worker process of
 each engine that has nothing to do, its CPU in percent of one core, and how often its threads go to
 sleep in a second (`voluntary_ctxt_switches` of all of them). Memory: the proportional set size of
-a worker process, of a raw RQ worker on the same Redis, and of a supervisor.
+a worker process that is executed by itself, of each of several that one supervisor has started, of
+a raw RQ worker on the same Redis, and of a supervisor.
 """
 
 import argparse
@@ -38,6 +39,8 @@ PATIENCE = 120
 ENGINES = ("rq", "dramatiq", "ledger")
 #: What is to be reached: milliseconds of CPU, percent of a core, wake-ups a second, MB.
 HELP_MS, IMPORT_MS, IDLE_PERCENT, WAKES, SUPERVISOR_MB, ABOVE_RAW_MB = 200, 250, 0.2, 5, 25, 30
+#: How many workers of one supervisor are measured together.
+SEVERAL = 4
 #: How long a worker is left alone before it is measured, in seconds.
 SETTLE_SECONDS = 5.0
 
@@ -114,12 +117,17 @@ def processes(stack: ExitStack, seconds: float) -> Iterator[dict[str, Any]]:
     yield row("raw RQ worker, PSS in MB", of_raw, [of_raw])
     for engine in ENGINES:
         yield from worker_of(engine, stack, folder, environment, of_raw=of_raw, seconds=seconds)
-    supervisor = started(stack, folder, environment, "supervisor", *_FAILSOFT[1:], "worker", "rq")
-    is_serving = lambda: "serving" in (folder / "supervisor.log").read_text()  # noqa: E731 - once
-    wait_until(is_serving, PATIENCE, "it serves")
+    words = ("worker", "rq", "--queue", "default", "--processes", f"{SEVERAL}")
+    supervisor = started(stack, folder, environment, "supervisor", *_FAILSOFT[1:], *words)
+    log = folder / "supervisor.log"
+    wait_until(lambda: log.read_text().count("worker.start") == SEVERAL, PATIENCE, "they are up")
     idle_wait(supervisor)
     memory = pss(supervisor.pid)
     yield row("supervisor, PSS in MB", memory, [memory], SUPERVISOR_MB)
+    # With what they are forked from.
+    each = sum(pss(child.pid) for child in psutil.Process(supervisor.pid).children()) / SEVERAL
+    above = round(each - of_raw, 1)
+    yield row(f"each of {SEVERAL} workers of rq, MB above raw RQ's", above, [above], ABOVE_RAW_MB)
     percent, _ = idle(supervisor.pid, seconds / 2)
     yield row("idle supervisor, percent of a core", percent, [percent])
 

@@ -23,8 +23,10 @@ NAMES = frozenset(
 )
 #: Those of the tests themselves.
 KEPT = "FAILSOFT_TEST"
-#: What a program needs to know of a terminal and of letters, the same everywhere.
-GIVEN = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
+#: What a program needs to know of a terminal and of letters, the same everywhere; and that no title
+#: of a process is written over what the system shows of its environment, by which tests find what
+#: they have left running.
+GIVEN = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "SPT_NOENV": "1"}
 
 
 def forget(environment: MutableMapping[str, str] = os.environ) -> None:

@@ -6,6 +6,7 @@ session, environment, folder, log and exit status. What must be there before the
 such as another `PYTHONPATH`, needs a Python of its own.
 """
 
+import ctypes
 import gc
 import importlib
 import json
@@ -43,6 +44,9 @@ ENV: Mapping[str, str] = MappingProxyType(
     {"PYTHONUNBUFFERED": "1", "dramatiq_restart_delay": "300"}
 )
 LOOK_SECONDS = 0.005
+#: Where the environment is in the memory of a process, among the fields that follow its name in
+#: `/proc/<pid>/stat`.
+_ENVIRONMENT = slice(47, 49)
 
 
 class Forked:
@@ -157,8 +161,7 @@ class ForkServer:
 
 def main() -> None:
     """Load the modules named as arguments, then fork for every order."""
-    # Before a fork has another environment: it is told apart from what titles are written over.
-    os.environ["SPT_NOENV"] = "1"
+    # Before a fork has another environment: the titles' place is found by it.
     setproctitle("tests.servers.fork_server")
     for name in sys.argv[1:]:
         importlib.import_module(name)
@@ -210,12 +213,27 @@ def run_module(order: Mapping[str, Any]) -> None:
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["env"])
+    show(order["env"])
     module: Any = importlib.import_module(order["module"])
     # Children of attempts look here for what their parent is, and click for what it is called.
     sys.modules["__main__"] = ModuleType("__main__") if order["program"] else module
     sys.argv = [order["program"] or module.__file__, *order["words"]]
     setproctitle(" ".join([order["program"] or f"python -m {order['module']}", *order["words"]]))
     module.main()
+
+
+def show(environment: Mapping[str, str]) -> None:
+    """Let the system show the environment of this process, what comes last of it at the least.
+
+    It shows what an interpreter has got, in memory that nothing refers to when `os.environ` is
+    another; and the same for what is forked from it. Tests find processes by it.
+    """
+    numbers = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    begin, end = (int(each) for each in numbers[_ENVIRONMENT])
+    lines = [os.fsencode(f"{name}={value}") for name, value in reversed(environment.items())]
+    text = b"\0".join(lines)
+    ctypes.memset(begin, 0, end - begin)
+    ctypes.memmove(begin, text, min(len(text), end - begin - 1))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ __all__ = [
     "is_listening",
     "offspring",
     "wait_until",
+    "words_of",
 ]
 
 T = TypeVar("T")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.fork_server import COMMAND_LINE, ENGINES, WORKER
+from tests.servers.fork_server import COMMAND_LINE, ENGINES, WORKER, ForkServer
+from tests.servers.processes import PATIENCE
 
 READ_SETTINGS = """
 import importlib, sys
@@ -33,6 +34,20 @@ def test_settings_would_load_them_otherwise(tmp_path: Path) -> None:
     without = (name for name in WORKER if name not in ENGINES)
 
     assert engines_in(newly_loaded(tmp_path, *without)) >= set(ENGINES)
+
+
+def main() -> None:
+    """Print what the system shows of the environment."""
+    sys.stdout.write(Path("/proc/self/environ").read_text())
+
+
+def test_the_system_shows_the_environment_of_a_fork(tmp_path: Path) -> None:
+    env, log = {"GIVEN": "1", "LAST": "marks it"}, tmp_path / "log"
+    with ForkServer() as server:
+        assert server.fork(__name__, (), env=env, cwd=tmp_path, log=log).wait(PATIENCE) == 0
+
+    shown = log.read_text().rstrip("\0").split("\0")
+    assert shown == ["LAST=marks it", "GIVEN=1"]
 
 
 def engines_in(modules: list[str]) -> set[str]:

@@ -80,6 +80,7 @@ def says() -> None:
         "signals": [str(signal.getsignal(each)) for each in (signal.SIGTERM, signal.SIGINT)],
         "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
         "inherited": inherited() - {int(to)},
+        "is shown": b"PATH=" in Path("/proc/self/environ").read_bytes(),
     }
     os.write(int(to), json.dumps(found, default=sorted).encode())
     sys.exit(3)
@@ -99,7 +100,9 @@ def inherited() -> set[int]:
 def ends() -> Sequence[int]:
     """Return how forks end that exit, raise and are killed."""
     with loaded() as template:
-        processes = [template.start(NAME, [each]) for each in ("exits", "raises", "sleeps")]
+        processes = [
+            template.start(NAME, [each, str(os.getpid())]) for each in ("exits", "raises", "sleeps")
+        ]
         exits, raises, sleeps = [each for each in processes if each is not None]
         statuses = [exits.wait(PATIENCE), raises.wait(PATIENCE)]
         assert sleeps.poll() is None
@@ -110,14 +113,18 @@ def ends() -> Sequence[int]:
 def without_template(end: Callable[[int], object]) -> Sequence[bool]:
     """Return whether a fork goes on, and another starts, where the template is no more."""
     with loaded() as template:
-        process = template.start(NAME, ["sleeps"])
+        process = template.start(NAME, ["sleeps", str(os.getpid())])
         assert process is not None
         end(template._pid)
-        another = template.start(NAME, ["sleeps"])
+        another = template.start(NAME, ["sleeps", str(os.getpid())])
         goes_on = process.poll() is None
         process.kill()
         process.wait(PATIENCE)
-        return [goes_on, another is None, template.start(NAME, ["sleeps"]) is None]
+        return [
+            goes_on,
+            another is None,
+            template.start(NAME, ["sleeps", str(os.getpid())]) is None,
+        ]
 
 
 def killed() -> Sequence[bool]:
@@ -133,7 +140,7 @@ def stopped() -> Sequence[bool]:
 def ended() -> Sequence[int]:
     """Return the ids of a template and of a fork, and end as a supervisor that is killed."""
     with loaded() as template:
-        process = template.start(NAME, ["sleeps"])
+        process = template.start(NAME, ["sleeps", str(os.getpid())])
         assert process is not None
         sys.stdout.write(json.dumps([template._pid, process.pid]))
         sys.stdout.flush()
@@ -151,7 +158,7 @@ if __name__ == "__main__":
             raise ValueError("as it is told")
         case "sleeps":
             # As a worker.
-            die_with_parent()
+            die_with_parent(int(sys.argv[2]))
             time.sleep(3600)
         case name:
             sys.stdout.write(json.dumps(globals()[name]()))

@@ -1,6 +1,7 @@
 """The template of a supervisor's processes: its forks are as interpreters that are executed."""
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ def of(name: str, *, status: int = 0) -> tuple[Any, str]:
     done = subprocess.run(
         command,
         check=False,
+        env={name: value for name, value in os.environ.items() if name != "SPT_NOENV"},
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
@@ -38,6 +40,7 @@ def test_a_fork_finds_what_an_interpreter_finds_that_is_executed() -> None:
     assert (forked["words"], forked["option"]) == (["says", "two words"], "--to")
     assert forked["environment"]["GIVEN"] == "1"
     assert forked["leads"]
+    assert forked["is shown"]
 
 
 def test_it_ends_as_one_does() -> None:

@@ -11,7 +11,7 @@ import pytest
 from failsoft.job_engine import JobState
 from failsoft.worker.exit_codes import CONFIG
 from tests.integration.cli.command_line import PATIENCE, CommandLine
-from tests.servers.processes import Process, Processes, is_alive, wait_until
+from tests.servers.processes import Process, Processes, is_alive, wait_until, words_of
 
 GATES = (pytest.param("gate", marks=pytest.mark.long), "gate-in-child")
 
@@ -55,8 +55,10 @@ def test_a_sigkill_of_the_supervisor_leaves_no_process_behind(live_cli: CommandL
 
     os.kill(worker.pid, signal.SIGKILL)
 
-    # The supervisor, its two workers, and the fork server with the child of an attempt.
-    assert len(family) >= 5
+    # The supervisor, the template of its two workers, and the fork server with the child of an
+    # attempt.
+    assert len(family) >= 6
+    assert any(map(is_template, family))
     wait_until(lambda: not any(map(is_alive, family)), PATIENCE, f"the end of {family}")
 
 
@@ -124,6 +126,18 @@ def test_a_url_that_only_a_worker_reads_ends_the_supervisor(live_cli: CommandLin
 
 
 @pytest.mark.parametrize("engine", ["rq", "dramatiq"])
+def test_a_worker_is_known_as_soon_as_it_serves(live_cli: CommandLine, engine: str) -> None:
+    live_cli.env |= {"FAILSOFT_WORKER_BEAT": "1h", "FAILSOFT_WORKER_TTL": "4h"}
+    worker = live_cli.start("worker", engine, "--queue", "threads")
+
+    live_cli.wait_for_workers(1)
+
+    # It would take more memory than it saves.
+    assert not any(map(is_template, worker.tree()))
+    assert worker.terminate(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("engine", ["rq", "dramatiq"])
 def test_a_worker_says_what_it_serves_and_runs_the_jobs_of_a_module(
     live_cli: CommandLine, engine: str
 ) -> None:
@@ -186,3 +200,7 @@ def assert_given_back(cli: CommandLine, job_id: str) -> None:
     assert first == ["dispatch", "claim", "release"]
     # The worker looks after all jobs to its end, and may have offered this one to another.
     assert set(then) <= {"offer", "reoffer", "park"}
+
+
+def is_template(process: psutil.Process) -> bool:
+    return words_of(process) == ["failsoft.worker.template"]

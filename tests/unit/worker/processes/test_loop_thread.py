@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from failsoft.job_engine.errors import LedgerUnavailableError
-from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
+from failsoft.worker.processes.loop_thread import LoopThread, SoonAtFirst, at_intervals
 from tests.servers.processes import PATIENCE, wait_until
 
 OFTEN = timedelta(milliseconds=5)
@@ -142,3 +142,20 @@ def test_work_that_the_next_call_is_soon_enough_for_wakes_nothing() -> None:
 
     assert not rarely._woken.is_set()
     rarely.stop()
+
+
+def test_what_has_come_to_nothing_yet_is_tried_again_soon_and_then_at_its_interval() -> None:
+    pauses = SoonAtFirst(timedelta(seconds=1))
+
+    before = [pauses() for _ in range(20)]
+    pauses.succeeded()
+    after = [pauses() for _ in range(20)]
+
+    assert before[:5] == [0.05, 0.1, 0.2, 0.4, 0.8]
+    assert all(each is not None and 0.8 <= each <= 1.2 for each in [*before[5:], *after])
+
+
+def test_it_is_never_tried_less_often_than_at_its_interval() -> None:
+    pauses = SoonAtFirst(timedelta(seconds=0.01))
+
+    assert all(each is not None and each <= 0.012 for each in [pauses() for _ in range(20)])

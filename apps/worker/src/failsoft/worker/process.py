@@ -46,7 +46,7 @@ from failsoft.worker.processes.beats import Beats
 from failsoft.worker.processes.forks import guard_forks
 from failsoft.worker.processes.garbage import keep_what_is_loaded
 from failsoft.worker.processes.last_exit import HASTE_SECONDS, exit_within
-from failsoft.worker.processes.loop_thread import LoopThread, at_intervals
+from failsoft.worker.processes.loop_thread import LoopThread, SoonAtFirst, at_intervals
 from failsoft.worker.processes.memory import resident_kib
 from failsoft.worker.processes.parent_death import die_with_parent
 from failsoft.worker.processes.sessions import birth, this_machine
@@ -126,11 +126,13 @@ class WorkerProcess:
             stopping=self._stopping.is_set,
             give_back=self._give_back,
         )
+        # The engine's worker begins to serve a moment later than the first heartbeat is due.
+        self._beat_pause = SoonAtFirst(self._settings.worker_beat)
         maintenance = maintenance_thread(app, self._stopping)
         self._status = OK
         self._guard = NamespaceGuard(app.engines, [engine], self._refuse)
         self._periodic = [
-            LoopThread("beat", at_intervals(self._settings.worker_beat), self._beat),
+            LoopThread("beat", self._beat_pause, self._beat),
             maintenance,
             LoopThread("namespace", at_intervals(EVERY), self._guard.check),
         ]
@@ -268,6 +270,7 @@ class WorkerProcess:
                 self._watch.begin_anew()
                 raise
             self._beats.serving()
+            self._beat_pause.succeeded()
             if not self._watch.any_moves():
                 self._restart()
 

@@ -12,7 +12,8 @@ from failsoft.job_engine.errors import LedgerError, LedgerUnavailableError
 
 logger: logging.Logger = logging.getLogger("failsoft.worker")
 
-
+#: The first of the shorter pauses, in seconds; each is twice as long as the one before.
+FIRST_SECONDS = 0.05
 #: Returns after how many seconds the next call is due; None where it waits to be woken.
 Pause = Callable[[], float | None]
 
@@ -20,6 +21,31 @@ Pause = Callable[[], float | None]
 def at_intervals(every: timedelta) -> Pause:
     """Return the pause of calls at an interval, with jitter."""
     return lambda: every.total_seconds() * random.uniform(0.8, 1.2)
+
+
+class SoonAtFirst:
+    """The pauses of calls at an interval, shorter ones until a call has come to something.
+
+    Args:
+        every: The interval.
+    """
+
+    def __init__(self, every: timedelta) -> None:
+        self._usual = at_intervals(every)
+        self._shorter: float | None = FIRST_SECONDS
+
+    def __call__(self) -> float | None:
+        """Return the next pause."""
+        usual = self._usual()
+        if usual is None or self._shorter is None:
+            return usual
+        pause = min(self._shorter, usual)
+        self._shorter *= 2
+        return pause
+
+    def succeeded(self) -> None:
+        """Keep to the interval from now on."""
+        self._shorter = None
 
 
 class LoopThread:
