@@ -230,7 +230,7 @@ def show(environment: Mapping[str, str]) -> None:
     """
     numbers = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     begin, end = (int(each) for each in numbers[_ENVIRONMENT])
-    lines = [os.fsencode(f"{name}={value}") for name, value in reversed(environment.items())]
+    lines = [os.fsencode(f"{name}={value}") for name, value in reversed([*environment.items()])]
     text = b"\0".join(lines)
     ctypes.memset(begin, 0, end - begin)
     ctypes.memmove(begin, text, min(len(text), end - begin - 1))
