@@ -27,7 +27,7 @@ from failsoft.ledger.schema.tables import info, signing_keys
 from failsoft.ledger.upgrade.run import upgrade
 from tests import environment
 from tests.deployments.shared import EngineDeployment
-from tests.order import SESSION, Shares, in_order, kind_of, shares
+from tests.order import SESSION, Shares, in_order, shares
 from tests.servers.fork_server import COMMAND_LINE, WORKER, ForkServer
 from tests.servers.postgresql.pgbouncer import PgBouncer
 from tests.servers.postgresql.postgres import Postgres
@@ -89,14 +89,8 @@ def nothing_left_running() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(
-    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
-) -> Iterator[RabbitMQ]:
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
     """One node for the session; it is whole again after each test that uses it."""
-    share = _share_of(pytestconfig)
-    assert share is None or "rabbitmq" in map(kind_of, share), (
-        "expected the files that use RabbitMQ in `TOGETHER`; name this one there (tests/order.py)"
-    )
     yield from _serving(RabbitMQ(tmp_path_factory.mktemp("rabbitmq")))
 
 

@@ -25,26 +25,8 @@ _DURATION = re.compile(r"([\d.]+)s (?:call|setup|teardown) +(tests/[^:]+\.py)::"
 SHORT, OF_SHORT = 5, 1
 #: No file that is left over takes so long: it may be the last one.
 LONG = 60
-#: Files and folders whose tests share what takes long to start, which each worker would start for
-#: itself: those of each kind remain together.
-TOGETHER: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "features": ("tests/features/",),
-        "browser": ("tests/browser/",),
-        "rabbitmq": (
-            "tests/contract/brokers/",
-            "tests/contract/engines/test_celery.py",
-            "tests/contract/engines/test_engines.py",
-            "tests/faults/brokers/test_queue_declarations.py",
-            "tests/faults/brokers/test_rabbitmq_",
-            "tests/integration/acceptance/test_fallback_lost.py",
-            "tests/integration/cli/doctor/test_examination.py",
-            "tests/integration/security/test_permissions.py",
-            "tests/servers/test_servers.py",
-            "tests/takeovers/",
-        ),
-    }
-)
+#: Folders whose tests share what takes long to start: the files of each remain together.
+TOGETHER = ("tests/features/", "tests/browser/")
 #: Of how many tests a worker has to know beside the one that it runs.
 AHEAD = 2
 
@@ -55,12 +37,7 @@ SECONDS: Mapping[str, int] = MappingProxyType(json.loads(_MEASURED.read_text()))
 
 def is_left_over(file: str) -> bool:
     """Return whether a file is for whoever is done first."""
-    return SECONDS.get(file, LONG) < LONG and kind_of(file) is None
-
-
-def kind_of(file: str) -> str | None:
-    """Return what a file shares with others, if it is anything of `TOGETHER`."""
-    return next((kind for kind, places in TOGETHER.items() if file.startswith(places)), None)
+    return SECONDS.get(file, LONG) < LONG and not file.startswith(TOGETHER)
 
 
 def shares(workers: int) -> list[list[str]]:
@@ -73,7 +50,8 @@ def shares(workers: int) -> list[list[str]]:
     pieces: dict[str, list[str]] = defaultdict(list)
     for file in files:
         if not is_left_over(file):
-            pieces[kind_of(file) or file].append(file)
+            folder = next((each for each in TOGETHER if file.startswith(each)), None)
+            pieces[folder or file].append(file)
     taken = {piece: sum(map(_seconds, of)) for piece, of in pieces.items()}
     found: list[list[str]] = [[] for _ in range(workers)]
     loads = [0] * workers

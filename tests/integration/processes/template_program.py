@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from select import select
 from typing import Any
 
 from failsoft.worker.configuration.settings import load_settings
@@ -135,6 +136,17 @@ def killed() -> Sequence[bool]:
 def stopped() -> Sequence[bool]:
     """Return that of one that stands still."""
     return without_template(lambda pid: os.kill(pid, signal.SIGSTOP))
+
+
+def unread() -> int:
+    """Return how a template ends whose supervisor closes its end without having read."""
+    template = fork_template(load_settings(_env_file=None, engines="ledger"))
+    assert template is not None
+    assert template._orders is not None
+    select([template._orders], [], [], PATIENCE)
+    template._orders.close()
+    _, status = os.waitpid(template._pid, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def ended() -> Sequence[int]:

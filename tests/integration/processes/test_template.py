@@ -58,6 +58,10 @@ def test_without_a_template_none_is_forked_and_those_that_run_go_on(end: str) ->
     assert said.count("the template of the workers") == said.count("forks no process") == 1
 
 
+def test_it_ends_silently_when_its_supervisor_has_ended_before_it_had_read() -> None:
+    assert of("unread") == (0, "")
+
+
 def test_what_is_forked_ends_with_a_supervisor_that_is_killed() -> None:
     family, _ = of("ended", status=-9)
 

@@ -102,8 +102,8 @@ def _be_template(orders: socket.socket, supervisor: int, settings: Settings) -> 
             if forked is not None:
                 _become(*forked)
         status = OK
-    except BrokenPipeError:
-        # The supervisor ended meanwhile.
+    except ConnectionError:
+        # The supervisor ended meanwhile, perhaps before it had read that all is loaded.
         status = OK
     except SystemExit:
         raise
