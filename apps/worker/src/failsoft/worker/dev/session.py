@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ from failsoft.worker.supervision.bridge import has_bridge
 from failsoft.worker.supervision.death_notice import record_of
 from failsoft.worker.supervision.posts import BRIDGE, label_of
 from failsoft.worker.supervision.supervisor import Supervisor
-from failsoft.worker.supervision.template import AdoptedProcess, WorkerTemplate
+from failsoft.worker.supervision.template import WorkerTemplate, start
 from failsoft.worker.wiring import death_notices
 
 logger: logging.Logger = logging.getLogger("failsoft.dev")
@@ -33,7 +32,7 @@ GRACE = timedelta(seconds=2)
 #: How often everything is checked, in seconds.
 LOOK_SECONDS = 0.1
 
-_PREFLIGHT = "failsoft.worker.preflight"
+_PREFLIGHT = (sys.executable, "-m", "failsoft.worker.preflight")
 
 #: Called once when every worker is live, with their process ids by post.
 Ready = Callable[[Mapping[str, int]], None]
@@ -161,7 +160,13 @@ class DevSession:
         words = [*self._queues, "--parent", str(os.getpid())]
         with open(answer, "rb") as queues:  # noqa: PTH123 - a descriptor
             try:
-                process = self._forked(words, to) or self._executed(words, to)
+                process = start(
+                    self._template,
+                    _PREFLIGHT,
+                    words,
+                    environment=self._environment,
+                    handed={"--to": to},
+                )
             finally:
                 os.close(to)
             while (status := process.poll()) is None:
@@ -169,21 +174,6 @@ class DevSession:
                     process.kill()
                 time.sleep(LOOK_SECONDS / 4)
             return status, json.loads(queues.read()) if status == OK else ()
-
-    def _forked(self, words: Sequence[str], to: int) -> AdoptedProcess | None:
-        if self._template is None:
-            return None
-        return self._template.start(
-            _PREFLIGHT, words, environment=self._environment, handed={"--to": to}
-        )
-
-    def _executed(self, words: Sequence[str], to: int) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", _PREFLIGHT, *words, "--to", str(to)],
-            env=self._environment,
-            start_new_session=True,
-            pass_fds=(to,),
-        )
 
     def _code_changed(self, paths: Sequence[str]) -> None:
         if not self._changed:

@@ -25,11 +25,10 @@ from failsoft.worker.logs.plain import PlainFormatter
 from failsoft.worker.logs.streams import PatientHandler, open_standard_streams
 from failsoft.worker.logs.visible import described
 from failsoft.worker.supervision.supervisor import DeadWorker, Supervisor
-from failsoft.worker.supervision.template import AdoptedProcess, WorkerTemplate
+from failsoft.worker.supervision.template import AdoptedProcess, WorkerTemplate, start
 
-#: The program of a process that marks a dead worker, and its command.
-PROGRAM = "failsoft.worker.supervision.death_notice"
-NOTICE = (sys.executable, "-m", PROGRAM)
+#: The command of a process that marks a dead worker.
+NOTICE = (sys.executable, "-m", "failsoft.worker.supervision.death_notice")
 #: How long a supervisor that ends waits until its notices are recorded, in seconds.
 LAST_NOTICES_SECONDS = 5.0
 #: How many of these processes there are at a time.
@@ -93,11 +92,7 @@ class NoticeProcesses:
             logger.warning("worker %s (pid %s) is not marked as dead", dead.boot_id, dead.pid)
             return
         words = [str(os.getpid()), json.dumps(asdict(dead))]
-        forked = self.template and self.template.start(PROGRAM, words)
-        # In a session of its own, as the workers: a Ctrl-C is the supervisor's.
-        self._started.append(
-            forked or subprocess.Popen([*self.command, *words], start_new_session=True)  # noqa: S603 - our own module
-        )
+        self._started.append(start(self.template, self.command, words))
 
     def finish(self) -> None:
         """Wait for those that are under way, but not for a ledger that is away."""

@@ -24,14 +24,12 @@ from failsoft.worker.processes.last_exit import HASTE_SECONDS
 from failsoft.worker.processes.sessions import end_session
 from failsoft.worker.processes.signals import on_stop_signals
 from failsoft.worker.supervision.posts import BRIDGE, MAINTENANCE, label_of
-from failsoft.worker.supervision.template import AdoptedProcess, WorkerTemplate
+from failsoft.worker.supervision.template import AdoptedProcess, WorkerTemplate, start
 
 logger: logging.Logger = logging.getLogger("failsoft.supervisor")
 
-#: The program of a worker process, and its command; its post, `--parent`, `--boot-id` and `--beats`
-#: follow.
-PROGRAM = "failsoft.worker"
-WORKER = (sys.executable, "-m", PROGRAM)
+#: The command of a worker process; its post, `--parent`, `--boot-id` and `--beats` follow.
+WORKER = (sys.executable, "-m", "failsoft.worker")
 #: The pauses before a worker is restarted, in seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 #: After a run of this length, in seconds, the pause is the first one again.
@@ -214,29 +212,18 @@ class Supervisor:
         child.beats = BeatPipe()
         words = [*child.post, "--parent", str(os.getpid()), "--boot-id", child.boot_id]
         words += ["--ledger", child.ledger] if child.ledger else []
-        child.process = self._forked(words, child.beats) or self._executed(words, child.beats)
+        # A Ctrl-C reaches only the supervisor, which then stops the workers gracefully.
+        child.process = start(
+            self.template,
+            self.command,
+            words,
+            environment=self.environment,
+            handed={"--beats": child.beats.write_end},
+        )
         child.beats.handed_over()
         child.started_at = time.monotonic()
-
-    def _forked(self, words: Sequence[str], beats: BeatPipe) -> AdoptedProcess | None:
-        if self.template is None:
-            return None
-        process = self.template.start(
-            PROGRAM, words, environment=self.environment, handed={"--beats": beats.write_end}
-        )
-        if len(self._children) == 1:
+        if self.template is not None and len(self._children) == 1:
             self.template.close()
-        return process
-
-    def _executed(self, words: Sequence[str], beats: BeatPipe) -> "subprocess.Popen[bytes]":
-        # In a session of its own: a Ctrl-C at the terminal reaches only the supervisor, which then
-        # stops the workers gracefully.
-        return subprocess.Popen(  # noqa: S603 - our own module
-            [*self.command, *words, "--beats", str(beats.write_end)],
-            env=None if self.environment is None else dict(self.environment),
-            start_new_session=True,
-            pass_fds=(beats.write_end,),
-        )
 
     def _stop_all(self) -> None:
         self.health.stops()

@@ -117,7 +117,8 @@ class WorkerTemplate:
             if time.monotonic() > self._must_load_by:
                 self._give_up(f"has not loaded in {LOADING_SECONDS:g} s")
             return self._orders is not None
-        self._is_loaded = bool(self._orders.recv(1))
+        with suppress(ConnectionError):
+            self._is_loaded = bool(self._orders.recv(1))
         if not self._is_loaded:
             self._give_up("has ended")
         return False
@@ -184,3 +185,38 @@ class WorkerTemplate:
             why,
         )
         self.close()
+
+
+def start(
+    template: WorkerTemplate | None,
+    command: Sequence[str],
+    words: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    handed: Mapping[str, int] | None = None,
+) -> "subprocess.Popen[bytes] | AdoptedProcess":
+    """Start a process in a session of its own, where a Ctrl-C at the terminal does not reach it.
+
+    Args:
+        template: What it is forked from; it is executed where there is none.
+        command: Executes its program, as `python -m program`.
+        words: Its arguments.
+        environment: Its whole environment; this process's where None.
+        handed: Options whose values are descriptors that the process gets.
+
+    Raises:
+        OSError: There is no process.
+    """
+    handed = handed or {}
+    process = template and template.start(
+        command[-1], words, environment=environment, handed=handed
+    )
+    if process:
+        return process
+    options = [word for name, number in handed.items() for word in (name, str(number))]
+    return subprocess.Popen(  # noqa: S603 - our own module
+        [*command, *words, *options],
+        env=None if environment is None else dict(environment),
+        start_new_session=True,
+        pass_fds=tuple(handed.values()),
+    )
