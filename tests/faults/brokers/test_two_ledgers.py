@@ -1,5 +1,6 @@
 """F51: two ledgers, such as production's and staging's, behind one namespace on one broker."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -27,9 +28,9 @@ WHAT_TO_DO = "set FAILSOFT_NAMESPACE"
 
 
 @pytest.fixture
-def other_url(tmp_path: Path) -> str:
+def other_url(tmp_path: Path, tables_on_sqlite: Path) -> str:
     """Another ledger, that has no id yet."""
-    url = f"sqlite:///{tmp_path / 'other.db'}"
+    url = f"sqlite:///{shutil.copy(tables_on_sqlite, tmp_path / 'other.db')}"
     with closing(Database(url)) as database:
         upgrade(database)
     return url

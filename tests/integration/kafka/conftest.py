@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -138,7 +137,7 @@ def made(processes: Processes) -> Iterator[Callable[[str, str], Site]]:
 
 
 @pytest.fixture
-def site(broker: Tansu, made: Callable[[str, str], Site], tmp_path: Path) -> Site:
-    site = made(broker.url, f"sqlite:///{tmp_path}/ledger.db")
+def site(broker: Tansu, made: Callable[[str, str], Site], sqlite_url: str) -> Site:
+    site = made(broker.url, sqlite_url)
     site.create(site.paid, site.shipped)
     return site

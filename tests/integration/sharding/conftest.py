@@ -1,5 +1,6 @@
 """Two ledgers, one broker of each engine, and the environment of a program that uses both."""
 
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -18,9 +19,9 @@ NAMES = ("a", "b")
 IN_A, IN_B = "tenant-2", "tenant-1"
 
 
-def two_ledgers(folder: Path, postgres_url: str) -> dict[str, str]:
+def two_ledgers(folder: Path, tables_on_sqlite: Path, postgres_url: str) -> dict[str, str]:
     """A ledger on SQLite and one on PostgreSQL, upgraded."""
-    urls = {"a": f"sqlite:///{folder / 'a.db'}", "b": postgres_url}
+    urls = {"a": f"sqlite:///{shutil.copy(tables_on_sqlite, folder / 'a.db')}", "b": postgres_url}
     for url in urls.values():
         with closing(Database(url)) as database:
             upgrade(database)
@@ -41,8 +42,8 @@ def of_both(ledger_urls: dict[str, str], brokers: dict[str, str], folder: Path) 
 
 
 @pytest.fixture
-def ledger_urls(tmp_path: Path, postgres_url: str) -> dict[str, str]:
-    return two_ledgers(tmp_path, postgres_url)
+def ledger_urls(tmp_path: Path, tables_on_sqlite: Path, postgres_url: str) -> dict[str, str]:
+    return two_ledgers(tmp_path, tables_on_sqlite, postgres_url)
 
 
 @pytest.fixture

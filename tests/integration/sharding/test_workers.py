@@ -41,10 +41,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ledger_urls(
-    folder: Path, postgres: Postgres, tables_on_postgres: str
+    folder: Path, tables_on_sqlite: Path, postgres: Postgres, tables_on_postgres: str
 ) -> Iterator[dict[str, str]]:
     name = f"two_ledgers_{uuid.uuid4().hex}"
-    yield two_ledgers(folder, postgres.create_database(name, template=tables_on_postgres))
+    url = postgres.create_database(name, template=tables_on_postgres)
+    yield two_ledgers(folder, tables_on_sqlite, url)
     postgres.drop_database(name)
 
 

@@ -1,4 +1,4 @@
-"""One console: its environment, its way in, its templates and its addresses."""
+"""One console: its environment, its way in, its pages and its addresses."""
 
 import base64
 import binascii
@@ -12,8 +12,6 @@ from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment as Templates
-from jinja2 import PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,7 +23,7 @@ from failsoft.console.panels import LastAnswers
 from failsoft.console.payloads.policy import PayloadPolicy
 from failsoft.console.settings import ConsoleSettings
 from failsoft.console.static_files import static_files
-from failsoft.console.views.filters import FILTERS
+from failsoft.console.views.templates import templates
 from failsoft.job_engine.errors import FailsoftError, LedgerUnavailableError
 from failsoft.job_engine.ports.console import AuditEntry
 from failsoft.job_engine.records.states import JobState
@@ -64,14 +62,6 @@ class Site:
         self.answers = LastAnswers()
         self.bulks = BulkThread()
         self._acted_at = float("-inf")
-        self._templates = Templates(
-            loader=PackageLoader("failsoft.console"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters.update(FILTERS)
 
     def close(self) -> None:
         """Take no further turn of a bulk, and close what the environment has opened."""
@@ -123,7 +113,7 @@ class Site:
             request: Whose page it is; what its last action came to is shown.
             context: What the template shows.
         """
-        found = self._templates.get_template(template)
+        found = templates().get_template(template)
         return found.render(site=self, flash=self._flash_of(request), **context)
 
     def last_totals(self) -> Mapping[str, int]:
