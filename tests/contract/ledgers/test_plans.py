@@ -135,7 +135,43 @@ OF_PAIRS: Mapping[str, Call] = {
 }
 
 
+#: Which column of a filter is compared in the index of those that have failed.
+IN_INDEX: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "a queue": ({"queue": "rare"}, "queue"),
+    "a name": ({"name": "rare_job"}, "name"),
+    "an engine": ({"engine": "nats"}, "engine"),
+    "a queue and a name": ({"queue": "bulk", "name": "rare_job"}, "name"),
+}
+
+
+def of_failed(database: Database) -> dict[str, str]:
+    """Return where each list of jobs that have failed compares, by what it is a list of."""
+    found = {}
+    for which, (wanted, column) in IN_INDEX.items():
+        read = plans(database, lambda ledger, wanted=wanted: ledger.list_jobs(**FAILED, **wanted))
+        nodes = [node for plan in read for node in nodes_of(plan)]
+        looks = [each for each in nodes if each.get("Index Name") == "ix_failsoft_jobs_in_failed"]
+        places = {
+            place
+            for look in looks
+            for place in ("Index Cond", "Filter")
+            if f"({column})" in look.get(place, "")
+        }
+        found[which] = ", ".join(sorted(places))
+    return found
+
+
+def test_of_the_jobs_of_a_state_only_those_that_are_chosen_are_visited(full: Database) -> None:
+    assert of_failed(full) == dict.fromkeys(IN_INDEX, "Index Cond")
+
+
 # After those that need a server without statistics.
+def test_with_statistics_no_other_job_of_a_state_is_visited_either(full: Database) -> None:
+    vacuum(full, "VACUUM (ANALYZE)")
+
+    assert of_failed(full) == dict.fromkeys(IN_INDEX, "Index Cond")
+
+
 def test_with_statistics_no_list_of_a_pair_goes_through_all_jobs(full: Database) -> None:
     vacuum(full, "VACUUM (ANALYZE)")
 
