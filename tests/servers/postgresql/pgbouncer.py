@@ -114,6 +114,9 @@ class PgBouncer(Server):
 
     def heal(self) -> None:
         super().heal()
+        if not self._changed and self._server_port == self._usual_server_port:
+            # To reload ends a connection that logs in, and clients get its error for a second.
+            return
         self._changed.clear()
         self.point_at(self._usual_server_port)
 

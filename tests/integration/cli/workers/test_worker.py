@@ -109,7 +109,8 @@ def test_a_worker_that_ends_while_it_starts_leaves_nothing_behind(
     live_cli: CommandLine, number: signal.Signals
 ) -> None:
     worker = live_cli.start("worker", "rq")
-    family = wait_until(lambda: _offspring(worker), PATIENCE, "worker processes")
+    wait_until(lambda: _workers(worker), PATIENCE, "a worker process")
+    family = _offspring(worker)
 
     worker.signal(number)
 
@@ -195,6 +196,10 @@ def _offspring(worker: Process) -> list[psutil.Process]:
     return worker.tree()[1:]
 
 
+def _workers(worker: Process) -> list[psutil.Process]:
+    return [each for each in _offspring(worker) if is_worker(each)]
+
+
 def assert_given_back(cli: CommandLine, job_id: str) -> None:
     """The attempt gave its job back, and no other began."""
     first, then = cli.transitions(job_id)[:3], cli.transitions(job_id)[3:]
@@ -206,4 +211,10 @@ def assert_given_back(cli: CommandLine, job_id: str) -> None:
 def is_template(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return words_of(process) == ["failsoft.worker.template"]
+    return False
+
+
+def is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return "failsoft.worker" in words_of(process)
     return False
