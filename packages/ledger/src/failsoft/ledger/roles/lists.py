@@ -6,7 +6,7 @@ stands in no index is looked for in the rows that a look finds, up to an edge.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -267,9 +267,9 @@ def _looks(wanted: JobFilter, window: Window, *, is_sqlite: bool) -> Iterator[_L
     """Return the looks that find, together, all that a filter chooses."""
     times, states = tuple(_times(wanted, window)), wanted.get("states")
 
-    def rest(*beside: str, held: Sequence[str] = ()) -> Sequence[ColumnElement[bool]]:
+    def rest(*beside: str, indexed: Sequence[str] = ()) -> Sequence[ColumnElement[bool]]:
         left_out = (*beside, "since", "until")
-        return tuple(_chosen(wanted, left_out, held, is_sqlite=is_sqlite))
+        return tuple(_chosen(wanted, left_out, indexed, is_sqlite=is_sqlite))
 
     narrow = next((field for field in _COLUMNS if wanted.get(field) is not None), None)
     if window.order == BY_ID:
@@ -279,9 +279,9 @@ def _looks(wanted: JobFilter, window: Window, *, is_sqlite: bool) -> Iterator[_L
         here = (*_with_name(wanted, narrow), _COLUMNS[narrow] == wanted.get(narrow))
         yield _Look(here, (*times, *rest(narrow)), is_narrow=True)
     elif states and _RARE.issuperset(states):
-        held = () if is_sqlite else _held(wanted)
+        indexed = () if is_sqlite else _indexed(wanted)
         for state in sorted(set(states)):
-            yield _Look((in_state(state), *times), rest("states", held=held))
+            yield _Look((in_state(state), *times), rest("states", indexed=indexed))
     else:
         yield from _by_pairs(wanted, times, rest, is_sqlite=is_sqlite)
 
@@ -381,25 +381,26 @@ def _times(wanted: JobFilter, window: Window) -> Iterator[ColumnElement[bool]]:
         yield moment < until
 
 
-def _held(wanted: JobFilter) -> Sequence[str]:
+def _indexed(wanted: JobFilter) -> Sequence[str]:
     """Return which fields PostgreSQL compares in the index of a state, and not in each row.
 
     One of a queue and a name: an index that begins with both has the order of a list, too, and is
     gone through for all jobs of the two.
     """
-    fields = [field for field in SEVERAL if wanted.get(field) is not None]
+    chosen: Mapping[str, Any] = wanted
+    fields = [field for field in SEVERAL if values(chosen.get(field))]
     return [field for field in fields if field != "queue" or "name" not in fields]
 
 
 def _chosen(
-    wanted: JobFilter, beside: Sequence[str], held: Sequence[str] = (), *, is_sqlite: bool
+    wanted: JobFilter, beside: Sequence[str], indexed: Sequence[str] = (), *, is_sqlite: bool
 ) -> Iterator[ColumnElement[bool]]:
     """Say what else must be true, in such a way that no index is chosen for it.
 
     Args:
         wanted: The filter.
         beside: The fields that are left out.
-        held: Those whose columns the index of a look holds, and no other in the order of a list.
+        indexed: Those whose columns are compared in the index of a look.
         is_sqlite: Which database it is.
     """
     if (states := wanted.get("states")) and "states" not in beside:
@@ -408,7 +409,7 @@ def _chosen(
         given: Any = wanted.get(field)
         several = values(given)
         if several and field not in beside:
-            column = jobs.c[field] if field in held else by_itself(jobs.c[field])
+            column = jobs.c[field] if field in indexed else by_itself(jobs.c[field])
             yield column == several[0] if len(several) == 1 else column.in_(several)
     for field, column in _COLUMNS.items():
         value: Any = wanted.get(field)

@@ -15,6 +15,7 @@ from failsoft.ledger.database.compiled import AnyRow
 from failsoft.ledger.database.postgresql.replicated import expect_replicated
 from failsoft.ledger.database.role import SqlRole
 from failsoft.ledger.database.timestamps import microseconds, now_us
+from failsoft.ledger.roles.lists import go_by_index
 from failsoft.ledger.schema import rows
 from failsoft.ledger.schema.jobs import by_itself, in_state, jobs
 from failsoft.ledger.schema.tables import receipts, steps
@@ -38,20 +39,28 @@ class SqlManualRetries(SqlRole):
 
     def dead_letters(self, wanted: DeadLetters) -> Sequence[str]:
         """Return the ids of failed jobs without a retry, the oldest first."""
-        again = jobs.alias("again")
+        again, is_sqlite = jobs.alias("again"), self._database.is_sqlite
         conditions: list[ColumnElement[bool]] = [
             in_state(JobState.FAILED),
             ~select(literal(1)).where(again.c.retry_of == jobs.c.id).exists(),
         ]
+        # PostgreSQL compares them in an index of those that have failed; SQLite would take one
+        # of all jobs.
+        name, queue = (by_itself(c) if is_sqlite else c for c in (jobs.c.name, jobs.c.queue))
         if wanted.name is not None:
-            conditions.append(by_itself(jobs.c.name) == wanted.name)
+            conditions.append(name == wanted.name)
         if wanted.queue is not None:
-            conditions.append(by_itself(jobs.c.queue) == wanted.queue)
+            conditions.append(queue == wanted.queue)
         if wanted.since is not None:
             conditions.append(jobs.c.finished_at >= now_us() - microseconds(wanted.since))
         oldest_first = select(jobs.c.id).where(*conditions).order_by(jobs.c.finished_at, jobs.c.id)
         statement = oldest_first.limit(wanted.limit)
-        return self._database.read(lambda c: c.execute(statement).scalars().all())
+
+        def work(connection: Connection) -> Sequence[str]:
+            go_by_index(connection)
+            return connection.execute(statement).scalars().all()
+
+        return self._database.snapshot(work)
 
     def again(self, job_id: str) -> Sequence[JobRecord]:
         """Return the jobs that do a job's work again, the oldest first."""
