@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -50,6 +51,12 @@ class Host:
         self._namespace = namespace
         self._interface = interface
         self._parted: set[str] = set()
+        self._is_cut_off = False
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it was cut off, or parted from another, and not connected since."""
+        return self._is_cut_off or bool(self._parted)
 
     def command(
         self, *program: str | Path, user: int | None = None, group: int | None = None
@@ -64,6 +71,7 @@ class Host:
     def cut_off(self) -> None:
         """Take the host's cable out: what is sent to it or by it is lost, without an error."""
         _ip("link", "set", self._interface, "down")
+        self._is_cut_off = True
 
     def part_from(self, *others: "Host") -> None:
         """Lose what is sent to other hosts; the tests reach this one, and are reached, as before.
@@ -77,11 +85,17 @@ class Host:
     def connect(self) -> None:
         """Put the cable in again, and reach every host."""
         _ip("link", "set", self._interface, "up")
+        self._is_cut_off = False
         while self._parted:
             self._ip("route", "delete", "blackhole", f"{self._parted.pop()}/32")
 
     def _ip(self, *arguments: str) -> None:
         _ip("-netns", self._namespace, *arguments)
+
+
+#: Numbers the interfaces of a process: the kernel removes those of a deleted namespace a moment
+#: later, when the next network of the process may be there.
+_INTERFACES = count(1)
 
 
 class Network:
@@ -98,7 +112,8 @@ class Network:
     def add(self, name: str) -> Host:
         """Make a host."""
         self._hosts += 1
-        number, address = self._hosts, f"{self._subnet}.{10 + self._hosts}"
+        address = f"{self._subnet}.{10 + self._hosts}"
+        number = next(_INTERFACES)
         namespace = f"{PREFIX}-{self._number}-{name}"
         outer, inner = f"us{self._number}-{number}", f"us{self._number}i{number}"
         _ip("netns", "add", namespace)
@@ -112,10 +127,12 @@ class Network:
 
     def __enter__(self) -> Self:
         _remove_what_was_left()
-        _ip("link", "add", self._bridge, "type", "bridge", "forward_delay", "0")
-        self._stack.callback(_ip, "link", "delete", self._bridge)
-        _ip("address", "add", f"{self._subnet}.1/24", "dev", self._bridge)
-        _ip("link", "set", self._bridge, "up")
+        with ExitStack() as stack:
+            _ip("link", "add", self._bridge, "type", "bridge", "forward_delay", "0")
+            stack.callback(_ip, "link", "delete", self._bridge)
+            _ip("address", "add", f"{self._subnet}.1/24", "dev", self._bridge)
+            _ip("link", "set", self._bridge, "up")
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(

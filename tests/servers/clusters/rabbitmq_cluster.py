@@ -6,6 +6,7 @@ The settings are those of `docs/how-to/rabbitmq.md`, in more haste.
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Self
 
 from tests.servers.clusters.node import NODES, Node, three
@@ -17,6 +18,7 @@ AMQP, DISTRIBUTION = 5672, 25672
 TICK_TIME = 5
 #: Three Erlang machines start at once.
 BOOT = 3 * PATIENCE
+WHOLE = "three nodes of RabbitMQ that serve together"
 RUNNING = "length(rabbit_nodes:all_running())."
 LEADER = (
     'case rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{}">>)) of'
@@ -134,12 +136,29 @@ class RabbitmqCluster:
         wait_until(lambda: not any(each.serves for each in nodes), PATIENCE, paused)
 
     def heal(self) -> None:
-        """Connect and start every node, and wait until all of them serve together."""
+        """Connect and start every node, and wait until all of them serve together.
+
+        A node whose network was away may stay apart from then on: RabbitMQ 3.10 on Erlang 25.2
+        does. It is started again then, as an operator is told to do (docs/how-to/rabbitmq.md).
+        """
+        apart = [node for node in self.nodes if node.host.is_apart]
         for node in self.nodes:
             node.host.connect()
+        self._start()
+        if apart and not self._becomes_whole():
+            for node in apart:
+                node.kill()
+            self._start()
+        wait_until(self._is_whole, BOOT, WHOLE)
+
+    def _start(self) -> None:
         for node in self.nodes:
             node.start(self.nodes)
-        wait_until(self._is_whole, BOOT, "three nodes of RabbitMQ that serve together")
+
+    def _becomes_whole(self) -> bool:
+        ends = monotonic() + PATIENCE
+        wait_until(lambda: self._is_whole() or monotonic() > ends, BOOT, WHOLE)
+        return self._is_whole()
 
     def _is_whole(self) -> bool:
         ended = [each for each in self.nodes if not each.is_running]

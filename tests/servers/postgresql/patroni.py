@@ -217,13 +217,15 @@ class PatroniCluster:
             member.start(self.etcds, bin_dir, synchronous=self.synchronous)
 
     def __enter__(self) -> Self:
-        network = self._stack.enter_context(Network())
-        self._folder.chmod(0o711)
-        numbers = range(1, NODES + 1)
-        self.etcds = [self._node(Etcd, network, f"etcd-{n}") for n in numbers]
-        self.members = [self._node(Member, network, f"node-{n}") for n in numbers]
-        self._start()
-        self.wait_until_whole()
+        with self._stack:
+            network = self._stack.enter_context(Network())
+            self._folder.chmod(0o711)
+            numbers = range(1, NODES + 1)
+            self.etcds = [self._node(Etcd, network, f"etcd-{n}") for n in numbers]
+            self.members = [self._node(Member, network, f"node-{n}") for n in numbers]
+            self._start()
+            self.wait_until_whole()
+            self._stack = self._stack.pop_all()
         return self
 
     def _node(self, kind: type[N], network: Network, name: str) -> N:
