@@ -1,5 +1,6 @@
 """The request that enqueues a job, made from a template: the same as what RQ itself sends."""
 
+import json
 import zlib
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,15 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
+from rq.job import Job
 from rq.scripts import save_unique_job
+from rq.serializers import JSONSerializer
 
 from failsoft.engine_api import DEFAULT
 from failsoft.job_engine.clock import Deadline, SystemClock
-from failsoft.job_engine.records.message import MAX_MESSAGE_BYTES, Message
+from failsoft.job_engine.records.message import Message
 from failsoft.queue import new_job, rq_queue, shared_client
 from failsoft.queue.embedded_valkey import EmbeddedValkey
-from failsoft.queue.enqueueing import LOAD_SCRIPT, EnqueueTemplate, compressed
+from failsoft.queue.enqueueing import LOAD_SCRIPT, EnqueueTemplate
 from failsoft.queue.ready_connections import ReadyConnections
+from failsoft.queue.safe_job import MAX_DATA_BYTES, packed
 from tests.unit.support.attempts import HOUR
 
 WIRE = Message(2, "0193a-B_c", 7, "kid12345", "ab" * 32).to_wire()
@@ -36,6 +40,10 @@ def kept(client: Redis, message_id: str) -> dict[bytes, bytes]:
     return dict(found)
 
 
+def unpacked(data: bytes) -> object:
+    return json.loads(zlib.decompress(data))
+
+
 def test_what_is_stored_is_what_the_installed_rq_stores(client: Redis) -> None:
     queue, ready = rq_queue(DEFAULT, client, "shop"), ReadyConnections(client)
     save_unique_job(client, queue.key, new_job("shop_one-7", WIRE, queue))
@@ -46,9 +54,11 @@ def test_what_is_stored_is_what_the_installed_rq_stores(client: Redis) -> None:
     ready.exchange(ready.connect(), [request], Deadline.after(SystemClock(), HOUR))
 
     ours = kept(client, "shop_one-7")
+    assert unpacked(ours.pop(b"data")) == unpacked(theirs.pop(b"data"))
     moments = [(ours.pop(name), theirs.pop(name)) for name in TIMES]
     assert ours == theirs
     assert client.lrange(queue.key, 0, -1) == [b"shop_one-7"]
+    assert Job.fetch("shop_one-7", client, JSONSerializer).args == [WIRE]
     for our, their in moments:
         earlier, later = (
             datetime.strptime(each.decode(), "%Y-%m-%dT%H:%M:%S.%fZ")  # noqa: DTZ007 - RQ's form
@@ -57,9 +67,9 @@ def test_what_is_stored_is_what_the_installed_rq_stores(client: Redis) -> None:
         assert earlier <= later
 
 
-@given(st.binary(max_size=2 * MAX_MESSAGE_BYTES))
-def test_data_is_compressed_as_by_zlib(data: bytes) -> None:
-    assert compressed(data) == zlib.compress(data)
+@given(st.binary(max_size=MAX_DATA_BYTES))
+def test_data_is_packed_as_by_zlib_at_its_level_0(data: bytes) -> None:
+    assert packed(data) == zlib.compress(data, 0)
 
 
 def test_a_server_that_has_forgotten_the_script_is_sent_it(client: Redis) -> None:

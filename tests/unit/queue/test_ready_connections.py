@@ -2,8 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -71,32 +71,76 @@ def test_a_forked_child_does_not_use_its_parents(ready: ReadyConnections) -> Non
 
 
 @pytest.fixture
-def trickling() -> Iterator[Callable[[], str]]:
-    """A server that answers the handshake, and the rest byte by byte."""
-    stopping, listener = threading.Event(), socket.create_server(("127.0.0.1", 0))
+def answering() -> Iterator[Callable[..., ReadyConnections]]:
+    """Connections to a server that answers the handshake, and the rest piece by piece."""
+    stopping = threading.Event()
 
-    def serve() -> None:
+    def serve(listener: socket.socket, pieces: Sequence[bytes]) -> None:
         with closing(listener.accept()[0]) as peer:
             while b"PING" not in (request := peer.recv(4096)) and request:
                 peer.sendall(b"+OK\r\n" * request.count(b"*"))
-            peer.sendall(b"+")
-            for _ in range(BYTES):
+            for piece in pieces:
+                peer.sendall(piece)
                 if stopping.wait(TRICKLE):
                     return
-                peer.sendall(b"x")
-            peer.sendall(b"\r\n")
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    with closing(listener):
-        yield lambda: f"redis://127.0.0.1:{listener.getsockname()[1]}/0?protocol=2"
+    with ExitStack() as stack:
+
+        def connections(*pieces: bytes) -> ReadyConnections:
+            listener = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
+            threading.Thread(target=serve, args=(listener, pieces), daemon=True).start()
+            url = f"redis://127.0.0.1:{listener.getsockname()[1]}/0?protocol=2"
+            return ReadyConnections(shared_client(url, "tests"))
+
+        yield connections
         stopping.set()
 
 
-def test_a_reply_that_trickles_in_counts_as_none(trickling: Callable[[], str]) -> None:
-    ready = ReadyConnections(shared_client(trickling(), "tests"))
+def test_a_reply_that_trickles_in_counts_as_none(
+    answering: Callable[..., ReadyConnections],
+) -> None:
+    ready = answering(b"+", *[b"x"] * BYTES, b"\r\n")
 
     with pytest.raises(RedisError):
         ready.exchange(ready.connect(), [PING], within(BUDGET))
 
     assert ready.take() is None
+
+
+@pytest.mark.parametrize(
+    ("pieces", "reply"),
+    [
+        ([b":42\r\n"], 42),
+        ([b":4", b"2\r", b"\n"], 42),
+        ([b":-1\r\n"], -1),
+        ([b"$2\r\n", b"42\r\n"], b"42"),
+        ([b"*1\r\n:42\r\n"], [42]),
+    ],
+)
+def test_a_reply_is_read_whatever_pieces_it_comes_in(
+    answering: Callable[..., ReadyConnections], pieces: Sequence[bytes], reply: object
+) -> None:
+    ready = answering(*pieces)
+
+    assert ready.exchange(ready.connect(), [PING], within(HOUR)) == [reply]
+
+
+def test_a_server_that_ends_the_connection_gives_no_reply(
+    answering: Callable[..., ReadyConnections],
+) -> None:
+    ready = answering()
+
+    with pytest.raises(RedisError):
+        ready.exchange(ready.connect(), [PING], within(HOUR))
+
+
+def test_an_error_instead_of_a_number_is_the_error(ready: ReadyConnections) -> None:
+    count = b"*2\r\n$4\r\nINCR\r\n$4\r\nlist\r\n"
+    make = b"*3\r\n$5\r\nRPUSH\r\n$4\r\nlist\r\n$1\r\nx\r\n"
+
+    made, refused = (
+        ready.exchange(ready.connect(), [request], within(HOUR))[0] for request in (make, count)
+    )
+
+    assert made == 1
+    assert isinstance(refused, RedisError)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from failsoft.dispatcher.offering.breaker import BreakerPolicy
+from failsoft.engine_api import DEFAULT
 from failsoft.job_engine import JobState
 from failsoft.job_engine.records.engine_switch import DisabledEngine
 from tests.unit.support.memory_app import MemoryApp
@@ -36,6 +37,16 @@ def test_an_engine_whose_breaker_is_open_is_left_out_with_the_reason() -> None:
 
     assert app.route("default").order == ("dramatiq",)
     assert explained(app) == [("rq", "breaker", "timed out")]
+
+
+def test_what_was_decided_before_a_breaker_opened_is_decided_anew() -> None:
+    app = MemoryApp()
+    before = [app.route("default").order for _ in range(2)]
+    app.engines.refused("rq", "full", DEFAULT)
+
+    assert before == [("rq", "dramatiq")] * 2
+    assert app.route("default").order == ("dramatiq",)
+    assert app.route("data-sync").order == ("rq", "dramatiq")
 
 
 def test_with_every_breaker_open_there_is_no_way() -> None:

@@ -8,6 +8,7 @@ redis-py's timeouts bound each wait for a byte, so that a reply which trickles i
 all. `exchange` bounds a request and its replies as a whole.
 """
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from itertools import islice
@@ -24,6 +25,7 @@ from failsoft.engine_api import Deadline
 #: No reply is longer, in bytes, with all its elements. The longest that is read on purpose is the
 #: list of a registry of RQ's.
 MAX_REPLY_BYTES = 2 * 1024 * 1024
+_LONE_NUMBER = re.compile(rb":([0-9]{1,19})\r\n")
 #: How many requests are sent together. Their replies, which are read last, are a few bytes each.
 _AT_ONCE = 50
 
@@ -81,6 +83,21 @@ class _BoundedBuffer(SocketBuffer):
         self._counted = 0
         super().purge()
 
+    def lone_number(self) -> int | None:
+        """Read what has arrived; return it if it is one integer as a reply, and nothing else.
+
+        Anything else is left for the parser, which takes four times as long for a number.
+        """
+        if self.unread_bytes():
+            return None
+        data = self._sock.recv(self.socket_read_size)
+        if (number := _LONE_NUMBER.fullmatch(data)) is not None:
+            return int(number[1])
+        place = self._buffer.tell()
+        self._buffer.write(data)
+        self._buffer.seek(place)
+        return None
+
     def _count(self, length: int) -> None:
         self._counted += length
         if self._counted > MAX_REPLY_BYTES:
@@ -93,6 +110,11 @@ class _Bounded:
     socket_read_size: int
     _sock: Any
     _buffer: Any
+
+    def lone_number(self) -> int | None:
+        """Read a reply that is one integer; None if another one has to be read."""
+        number: int | None = self._buffer.lone_number()
+        return number
 
     def on_connect(self, connection: Any) -> None:
         super().on_connect(connection)  # type: ignore[misc]  # of the parser beside this class
@@ -110,6 +132,7 @@ class _BoundedConnection:
     """
 
     timed: _TimedSocket
+    _parser: Any
     _sock: Any
     socket_timeout: float | None
 
@@ -138,7 +161,8 @@ class _BoundedConnection:
             while some := list(islice(rest, _AT_ONCE)):
                 self.send_packed_command([b"".join(some)])  # type: ignore[attr-defined]  # likewise
                 sent += len(some)
-            replies = [self._reply() for _ in range(sent)]
+            number = self._parser.lone_number() if sent == 1 else None
+            replies = [self._reply() for _ in range(sent)] if number is None else [number]
         except BaseException:
             # An interrupt, too, leaves replies behind that are no answer to the next request.
             self.disconnect()  # type: ignore[attr-defined]  # likewise

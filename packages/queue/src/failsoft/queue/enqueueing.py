@@ -4,17 +4,16 @@ RQ builds each job's hash anew, and redis-py packs its forty arguments in Python
 takes longer than Redis takes to carry the request out.
 """
 
-import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha1
 from typing import Any
 
+from pydantic_core import to_json
 from rq import Queue
 from rq.scripts import UNIQUE_ENQUEUE_SCRIPT
-from rq.serializers import JSONSerializer
 
-from failsoft.queue.safe_job import ENTRY_POINT, SafeJob, new_job
+from failsoft.queue.safe_job import ENTRY_POINT, SafeJob, new_job, packed
 
 #: The fields in which two jobs of one queue differ.
 VARYING = ("data", "description", "created_at", "enqueued_at")
@@ -29,13 +28,6 @@ LOAD_SCRIPT = b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$%d\r\n%b\r\n" % (
     len(UNIQUE_ENQUEUE_SCRIPT.encode()),
     UNIQUE_ENQUEUE_SCRIPT.encode(),
 )
-#: RQ leaves it untyped.
-_JSON: Any = JSONSerializer
-#: zlib's default header: a window of 32 KB.
-_HEADER = b"\x78\x9c"
-#: A window and a hash table that hold all of a message: zlib's own take 256 KB, and longer to
-#: allocate than to use.
-_WINDOW_BITS, _MEMORY_LEVEL = 12, 4
 
 
 class EnqueueTemplate:
@@ -71,7 +63,7 @@ class EnqueueTemplate:
             wire: The message that it carries.
         """
         own_id, moment = _bulk(message_id.encode()), _bulk(_moment())
-        data: bytes = _JSON.dumps((ENTRY_POINT, None, [wire], {}))
+        data = to_json((ENTRY_POINT, None, [wire], {}))
         return b"".join(
             (
                 self._head,
@@ -82,7 +74,7 @@ class EnqueueTemplate:
                 own_id,
                 self._fixed,
                 b"$4\r\ndata\r\n",
-                _bulk(compressed(data)),
+                _bulk(packed(data)),
                 b"$11\r\ndescription\r\n",
                 own_id,
                 b"$10\r\ncreated_at\r\n",
@@ -91,14 +83,6 @@ class EnqueueTemplate:
                 moment,
             )
         )
-
-
-def compressed(data: bytes) -> bytes:
-    """Return what `zlib.compress` returns for data of the size of a message."""
-    deflate = zlib.compressobj(
-        zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL
-    )
-    return _HEADER + (deflate.compress(data) + deflate.flush())[len(_HEADER) :]
 
 
 def _moment() -> bytes:

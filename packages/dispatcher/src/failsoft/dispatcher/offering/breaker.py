@@ -70,6 +70,11 @@ class Breaker:
         return self._opened_at is not None
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the engine gets every offer."""
+        return self._opened_at is None and (self._closed_at is None or self._share() >= 1)
+
+    @property
     def open_for(self) -> timedelta:
         """For how long it has been open; nothing while it is closed."""
         opened_at = self._opened_at

@@ -57,7 +57,15 @@ class Breakers:
     def is_closed(self, engine: str) -> bool:
         """Return whether an engine gets every offer, of every queue."""
         lanes = (lane for (name, _), (lane, _) in self._lanes.items() if name == engine)
-        return all(each.state == "closed" for each in (self._engines[engine], *lanes))
+        return all(each.is_closed for each in (self._engines[engine], *lanes))
+
+    @property
+    def are_closed(self) -> bool:
+        """Whether every engine gets every offer, of every queue."""
+        for breaker in self._engines.values():
+            if not breaker.is_closed:
+                return False
+        return not self._lanes or all(lane.is_closed for lane, _ in self._lanes.values())
 
     def blocking(self, engine: str, queue: str) -> Breaker | None:
         """Return the open breaker that keeps a queue's offers from an engine, if there is one."""

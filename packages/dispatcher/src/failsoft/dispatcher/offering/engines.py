@@ -102,6 +102,11 @@ class EngineSet:
         """Return whether an engine gets every offer, of every queue."""
         return self._breakers.is_closed(engine)
 
+    @property
+    def are_closed(self) -> bool:
+        """Whether every engine gets every offer, of every queue."""
+        return self._breakers.are_closed
+
     def blocking(self, engine: str, queue: str) -> Breaker | None:
         """Return the open breaker that keeps a queue's offers from an engine, if there is one."""
         return self._breakers.blocking(engine, queue)

@@ -130,6 +130,7 @@ class Router:
         self._disabled = frozenset(disabled)
         self._engines = engines
         self._live = live
+        self._undisturbed: tuple[Seen, dict[tuple[str, tuple[str, ...]], Route]] = (Seen(), {})
 
     def unknown(self, engines: Sequence[str]) -> tuple[str, ...]:
         """Return those of the engines that this program does not have."""
@@ -220,7 +221,21 @@ class Router:
             epoch: The epoch that the offer will have; kept in what was skipped.
             avoid: The engine that just lost the job: tried last.
         """
-        queue, seen = job.queue, self._live.now()
+        seen = self._live.now()
+        if seen.rules or epoch != 1 or avoid is not None or not self._engines.are_closed:
+            return self._route(job, epoch, avoid, seen)
+        # Nothing of the job but its queue and its engines decides then.
+        kept = self._undisturbed
+        if kept[0] is not seen:
+            kept = self._undisturbed = (seen, {})
+        key = (job.queue, tuple(job.engines))
+        route = kept[1].get(key)
+        if route is None:
+            route = kept[1][key] = self._route(job, epoch, avoid, seen)
+        return route
+
+    def _route(self, job: Routable, epoch: int, avoid: str | None, seen: Seen) -> Route:
+        queue = job.queue
         allowed = self._enabled(job.engines, seen)
         broken = {name: self._engines.blocking(name, queue) for name in allowed}
         usable = [name for name in allowed if broken[name] is None]
