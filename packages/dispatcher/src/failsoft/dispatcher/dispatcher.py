@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar, Unpack
 
@@ -132,17 +131,15 @@ class Dispatcher(Control):
         span.note(engines_order=route.order)
         settled = self._recorder.settle(job, new, route, options)
         self._recorder.emit(settled)
+        record = settled.record
         if settled.disposition != "existing":
-            self._offerer.note(settled.record.id, route.skipped)
+            self._offerer.note(record.id, route.skipped)
             with suppress(LedgerError):
                 # The job is committed; a ledger that fails now costs time only (I1).
                 record = self._hand_over(settled, route, queue, deadline)
                 if options.get("confirm") == "pickup":
                     record = self._pickups.confirm(record, queue)
-                settled = replace(settled, record=record)
-        return JobHandle(
-            settled.record, job, self._ledger, self._clock, disposition=settled.disposition
-        )
+        return JobHandle(record, job, self._ledger, self._clock, disposition=settled.disposition)
 
     async def dispatch_async(
         self, job: JobDefinition[P, R], payload: P, **options: Unpack[DispatchOptions]
