@@ -150,42 +150,42 @@ format: setup  ## Format the code and fix what ruff can
 bench: setup  ## Every target, beside raw RQ, raw Dramatiq and the durable peers (ARGS="--quick --only lanes"); ENGINE=kafka beside its library
 	@tests/servers/install rabbitmq
 	@PYTHONPATH=. $(RUN) python \
-		$(if $(ENGINE),bench/engine_dispatch.py --engine $(ENGINE),-m bench) $(ARGS)
+		$(if $(ENGINE),bench/lanes/engine.py --engine $(ENGINE),-m bench) $(ARGS)
 
 bench-concurrent: setup  ## Threads, coroutines and processes that dispatch at the same time (ARGS="--ledger postgresql")
-	@PYTHONPATH=. $(RUN) python bench/callers.py $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/dispatching/callers.py $(ARGS)
 
 bench-ledger-engine: setup  ## The ledger as an engine: pickup, idle workers, jobs a second (ARGS="--ledger postgresql")
-	@PYTHONPATH=. $(RUN) python bench/ledger_engine.py $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/lanes/ledger_engine.py $(ARGS)
 
 bench-handover: setup  ## What becomes of the jobs at a Redis that is killed (ARGS="--jobs 100000 --ledger postgresql")
-	@PYTHONPATH=. $(RUN) python bench/handover.py $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/lanes/handover.py $(ARGS)
 
 bench-light: setup  ## What commands, imports, idle workers and supervisors cost: processor time, wake-ups, memory
 	@tests/servers/install rabbitmq
-	@PYTHONPATH=. $(RUN) python bench/light.py $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/costs/light.py $(ARGS)
 
 bench-outages: setup  ## How long a dispatch takes while a broker is down, silent or blocked
-	@PYTHONPATH=. $(RUN) python bench/outages.py $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/dispatching/outages.py $(ARGS)
 
 bench-steps: setup  ## Steps a second of jobs of ten steps, beside DBOS on the same database
 	@PYTHONPATH=. $(UV) run --quiet --locked --isolated --all-packages --all-extras --group bench \
-		--python $(PYTHON) python bench/steps.py $(ARGS)
+		--python $(PYTHON) python bench/steps/beside_dbos.py $(ARGS)
 
 bench-metrics: setup  ## What the metrics add to a dispatch and to steps (ARGS="--rounds 40")
-	@PYTHONPATH=. $(RUN) python bench/metrics.py $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/costs/metrics.py $(ARGS)
 
 bench-traces: setup  ## What traces add to a dispatch and to steps, on and off (ARGS="--rounds 20")
-	@PYTHONPATH=. $(RUN) python bench/traces.py $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/costs/traces.py $(ARGS)
 
 bench-growth: setup  ## What a ledger of 1,000,000 finished jobs costs (ARGS="--rows 100000 --ledger sqlite")
-	@PYTHONPATH=. $(RUN) python bench/growth.py $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/ledger/growth.py $(ARGS)
 
 console-scale: setup  ## What a console reads of a ledger of so many jobs (ROWS= ARGS="--ledger sqlite")
-	@PYTHONPATH=. $(RUN) python bench/console.py --rows $(ROWS) $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/console/pages.py --rows $(ROWS) $(ARGS)
 
 bench-upgrade: setup  ## Upgrade a ledger of 2,000,000 jobs under load (ARGS="--ledger sqlite")
-	@PYTHONPATH=. $(RUN) python bench/upgrade.py $(ARGS)
+	@PYTHONPATH=. $(RUN) python bench/ledger/upgrade.py $(ARGS)
 
 clean:  ## Remove what the targets installed and built
 	rm -rf $(TOOLS) .venv dist .mypy_cache .ruff_cache .pytest_cache .failsoft

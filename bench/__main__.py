@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.programs import LEDGERS, PROGRAMS, NoRowsError, Program, rows_of, run
-from bench.row import Row, missing
-from bench.table import print_all, wide_console
+from bench.report.row import Row, missing
+from bench.report.table import print_all, wide_console
 
 EVIDENCE = Path(__file__).parents[1] / "docs/evidence/bench/table.json"
 OK, MISSED, NOT_MEASURED = 0, 1, 69

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.row import Row
+from bench.report.row import Row
 
 ROOT = Path(__file__).parents[1]
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -50,24 +50,26 @@ PROGRAMS: tuple[Program, ...] = (
         ("lanes", "pickup", "bulk", "steps"),
         ledgers=(),
     ),
-    Program("dispatch", ("bench/dispatch_targets.py",), ("--count", "100", "--many", "1000")),
+    Program("dispatch", ("bench/dispatching/targets.py",), ("--count", "100", "--many", "1000")),
     Program(
         "io",
-        ("bench/rq_lane.py", "--only", "io", "--json"),
+        ("bench/lanes/rq_lane.py", "--only", "io", "--json"),
         ("--jobs", "500", "--rounds", "1"),
         ledgers=(SQLITE,),
     ),
-    Program("handover", ("bench/handover.py", "--json"), ("--jobs", "200", "--rounds", "1")),
-    Program("light", ("bench/light.py", "--json"), ("--rounds", "1", "--seconds", "3"), ledgers=()),
+    Program("handover", ("bench/lanes/handover.py", "--json"), ("--jobs", "200", "--rounds", "1")),
+    Program(
+        "light", ("bench/costs/light.py", "--json"), ("--rounds", "1", "--seconds", "3"), ledgers=()
+    ),
     Program(
         "step",
-        ("bench/steps.py", "--json"),
+        ("bench/steps/beside_dbos.py", "--json"),
         ("--jobs", "20", "--batch", "10", "--rounds", "1"),
         python=WITH_DBOS,
     ),
     Program(
         "growth",
-        ("bench/growth.py", "--json", "--no-evidence"),
+        ("bench/ledger/growth.py", "--json", "--no-evidence"),
         ("--rows", "20000", "--calls", "3"),
     ),
 )

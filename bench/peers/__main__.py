@@ -25,7 +25,7 @@ from rich.progress import Progress
 from bench.peers.catalogue import POSTGRESQL, SQLITE, SYSTEMS, System
 from bench.peers.comparison import KINDS, QUICK, Comparison, Plan, compare, described
 from bench.peers.targets import rows
-from bench.table import print_all, wide_console
+from bench.report.table import print_all, wide_console
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from bench.peers.running import (
     POSTGRESQL_CPU,
     STEPS_RATE,
 )
-from bench.row import Bar, Row, at_least, at_most, missing
+from bench.report.row import Bar, Row, at_least, at_most, missing
 
 FLOOR = {SQLITE: SQLITE_FLOOR, POSTGRESQL: POSTGRESQL_FLOOR}
 

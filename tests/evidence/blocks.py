@@ -11,8 +11,8 @@ written by hand.
 import re
 from collections.abc import Callable, Mapping
 
-from bench.row import Row
-from bench.table import COLUMNS, lost_by
+from bench.report.row import Row
+from bench.report.table import COLUMNS, lost_by
 from tests.evidence.benchmarks import WAYS
 from tests.evidence.figures import FOLDER, Figures, one
 from tests.evidence.tables import table

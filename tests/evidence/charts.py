@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.chart import THEMES, chart
+from bench.report.chart import THEMES, chart
 from tests.evidence.figures import FOLDER, one
 
 

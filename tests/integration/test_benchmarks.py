@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from bench.__main__ import MISSED, OK
-from bench.dispatch_targets import two_row_commit
+from bench.dispatching.raw_producers import RAW_PRODUCERS, Site
+from bench.dispatching.targets import two_row_commit
 from bench.programs import PROGRAMS
-from bench.raw_producers import RAW_PRODUCERS, Site
-from bench.table import print_all
+from bench.report.table import print_all
 from failsoft.ledger import Database
 from tests.servers.processes import PATIENCE
 
@@ -26,7 +26,7 @@ def test_the_quick_form_measures_an_engine_beside_its_library() -> None:
     words = ("--engine", "nats", "--quick", "--only", "dispatch", "--only", "many", "--json")
 
     done = subprocess.run(
-        (sys.executable, "bench/engine_dispatch.py", *words),
+        (sys.executable, "bench/lanes/engine.py", *words),
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

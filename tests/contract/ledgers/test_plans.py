@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from bench.full_ledger import add_due, fill, vacuum
+from bench.ledger.full_ledger import add_due, fill, vacuum
 from failsoft.job_engine.policies.retention import Retention
 from failsoft.job_engine.records.job import Progress
 from failsoft.job_engine.records.manual_retry import DeadLetters

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.chart import THEMES, chart
 from bench.peers.catalogue import DRAMATIQ, RQ, SYSTEMS, System
 from bench.peers.environment import ROOT
 from bench.programs import NoRowsError, Program, rows_of, run
-from bench.row import Row, at_least, at_most, missing
+from bench.report.chart import THEMES, chart
+from bench.report.row import Row, at_least, at_most, missing
 
 ROW = {"name": "n", "target": "≤ 2", "figure": 1.5, "spread": [1, 2], "met": True}
 

@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench.bars import at_least, at_most
-from bench.lanes import PATIENCE, QUEUE, ROOT, Payload, lanes, worker
+from bench.lanes.lane import PATIENCE, QUEUE, ROOT, Payload, lanes, worker
+from bench.report.bars import at_least, at_most
 from failsoft.dispatcher.plugins.plugin import EngineSite, WorkerPost
 from failsoft.engines.ledger.adapter import LedgerSettings
 from failsoft.engines.ledger.worker import LedgerWorker
@@ -96,7 +96,7 @@ def run(
     environment = {
         "FAILSOFT_LEDGER_URL": url,
         "FAILSOFT_ENGINES": f"{LEDGER},{DRAMATIQ}",
-        "FAILSOFT_JOBS": "bench.ledger_engine",
+        "FAILSOFT_JOBS": "bench.lanes.ledger_engine",
         "FAILSOFT_PRUNE": "off",
         "PYTHONPATH": str(ROOT),
         STARTS: str(folder / "starts"),

@@ -27,14 +27,14 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench.bars import at_most
+from bench.report.bars import at_most
 from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
 from tests.servers.processes import Process, wait_until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PATIENCE = 120
 ENGINES = ("rq", "dramatiq", "ledger")
 #: What is to be reached: milliseconds of CPU, percent of a core, wake-ups a second, MB.

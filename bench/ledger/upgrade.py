@@ -1,6 +1,6 @@
 """How long an upgrade of a large ledger takes, and how long others wait for it meanwhile.
 
-    python bench/upgrade.py [--rows 2000000] [--ledger postgresql|sqlite]
+    python bench/ledger/upgrade.py [--rows 2000000] [--ledger postgresql|sqlite]
 
 A ledger of this release gets so many jobs and is upgraded to the made-up next release of
 `tests/integration/upgrades` while two threads record, claim and end jobs. Shown are the time of the

@@ -10,7 +10,7 @@ from threading import Event
 
 from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions
 
-from bench.failsoft_steps import STEPS, one_more
+from bench.steps.failsoft_steps import STEPS, one_more
 from failsoft.job_engine.policies.queue import DEFAULT
 from tests.servers.processes import Process, wait_until
 
@@ -70,7 +70,7 @@ class Worker:
 
     def __init__(self, url: str, folder: Path) -> None:
         """Start it and wait until it is ready."""
-        command = (sys.executable, "-m", "bench.dbos_steps", url)
+        command = (sys.executable, "-m", "bench.steps.dbos_steps", url)
         self._process = Process(*command, log=folder / "dbos.log", cwd=Path.cwd())
         wait_until(lambda: READY in self._process.output, 60, "DBOS is launched")
         self._client = DBOSClient(system_database_url=url, application_name=APPLICATION)

@@ -27,10 +27,18 @@ from redis import Redis
 from rich.progress import track
 from rq import Queue
 
-from bench.dispatch import Payload, bench_job, ledger_url, made, our_dispatcher, ours, raw_rq
+from bench.dispatching.calls import (
+    Payload,
+    bench_job,
+    ledger_url,
+    made,
+    our_dispatcher,
+    ours,
+    raw_rq,
+)
 from bench.programs import LEDGERS
-from bench.row import Row, at_least, plain
-from bench.table import print_all, wide_console
+from bench.report.row import Row, at_least, plain
+from bench.report.table import print_all, wide_console
 from failsoft.dispatcher import Dispatcher
 from failsoft.queue.embedded_valkey import EmbeddedValkey
 

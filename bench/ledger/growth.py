@@ -25,9 +25,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from bench.full_ledger import AT_ONCE, add_due, fill, settle
-from bench.row import Row, at_least, at_most
-from bench.table import targets, wide_console
+from bench.ledger.full_ledger import AT_ONCE, add_due, fill, settle
+from bench.report.row import Row, at_least, at_most
+from bench.report.table import targets, wide_console
 from failsoft.job_engine.policies.retention import Retention
 from failsoft.job_engine.ports.reach import Reach
 from failsoft.job_engine.records.job import Conclusion, Ticket
@@ -40,7 +40,7 @@ from failsoft.ledger.upkeep.pruning import SqlPruner
 from failsoft.worker.doctor.worker_checks import open_pinned, waiting_names
 from tests.servers.postgresql.postgres import Postgres
 
-EVIDENCE = Path(__file__).parent.parent / "docs" / "evidence" / "bench"
+EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "bench"
 LEDGERS = ("sqlite", "postgresql")
 MINUTE = timedelta(minutes=1)
 #: What is to be reached: a ratio, milliseconds, jobs a second, bytes.

@@ -4,7 +4,7 @@
 
 Switched off they are calls of methods that do nothing, which no other code stands beside to be
 compared with: they are counted, and one of them is timed. The others are timed in one process in
-turn with what is switched off, as `bench/metrics.py` has it:
+turn with what is switched off, as `bench/costs/metrics.py` has it:
 
 - *no SDK*: instrumented, and nobody records;
 - *not sampled*: an SDK whose sampler takes none, as most attempts of a busy program are;
@@ -32,9 +32,9 @@ from opentelemetry.trace import TracerProvider as AnyProvider
 from rich.console import Console
 from rich.table import Table
 
-from bench.bars import at_most
-from bench.failsoft_steps import STEPS
-from bench.metrics import TURNS, Nothing, Work, compared, dispatching, pairs, stepping
+from bench.costs.metrics import TURNS, Nothing, Work, compared, dispatching, pairs, stepping
+from bench.report.bars import at_most
+from bench.steps.failsoft_steps import STEPS
 from failsoft.job_engine import tracing
 from failsoft.telemetry import instrument, uninstrument
 

@@ -1,7 +1,7 @@
 """What a commit of the ledger waits for: its own disk, or a replica, in each mode.
 
-    PYTHONPATH=. .venv/bin/python bench/replication.py            # a table
-    PYTHONPATH=. .venv/bin/python bench/replication.py --count 500 --json
+    PYTHONPATH=. .venv/bin/python bench/ledger/replication.py            # a table
+    PYTHONPATH=. .venv/bin/python bench/ledger/replication.py --count 500 --json
 
 A real primary and a real replica on this machine, both with fsync: they share its disk, and the
 round trip between them is none. One thread dispatches, so a dispatch is one commit; then jobs of

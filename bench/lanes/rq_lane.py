@@ -1,7 +1,7 @@
 """The RQ lane: what worker processes run in a second, and how soon a job begins, beside raw RQ.
 
-    PYTHONPATH=. python bench/rq_lane.py                          # on SQLite
-    PYTHONPATH=. python bench/rq_lane.py --ledger postgresql --only drain --json
+    PYTHONPATH=. python bench/lanes/rq_lane.py                          # on SQLite
+    PYTHONPATH=. python bench/lanes/rq_lane.py --ledger postgresql --only drain --json
 
 Drain: jobs that do nothing wait in the queue before a worker takes the first; ours, raw
 `SimpleWorker` and raw `Worker` in turn, on the same server. Two: the same jobs, one process of ours
@@ -30,10 +30,10 @@ from rich.table import Table
 from rq import Queue
 from sqlalchemy import func, select
 
-from bench import raw_rq_worker
-from bench.dispatch import ledger_url, made
-from bench.raw_rq_worker import STARTS
-from bench.row import Row, at_least, at_most
+from bench.dispatching.calls import ledger_url, made
+from bench.lanes import raw_rq_worker
+from bench.lanes.raw_rq_worker import STARTS
+from bench.report.row import Row, at_least, at_most
 from failsoft.job_engine import JobContext, JobState, job
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.ledger import Database
@@ -44,7 +44,7 @@ from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
 from tests.servers.processes import Process, wait_until
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 KINDS = ("drain", "two", "io", "pickup")
 RAW = ("SimpleWorker", "Worker")
 PATIENCE = 120
@@ -134,9 +134,20 @@ class RqLane:
         """Let a worker of RQ's run jobs that wait."""
         queue = Queue(f"raw-{kind.lower()}", connection=self._redis)
         queue.enqueue_many(
-            [Queue.prepare_data("bench.raw_rq_worker.no_op", (number,)) for number in range(jobs)]
+            [
+                Queue.prepare_data("bench.lanes.raw_rq_worker.no_op", (number,))
+                for number in range(jobs)
+            ]
         )
-        words = (sys.executable, "-m", "bench.raw_rq_worker", self._url, queue.name, kind, "burst")
+        words = (
+            sys.executable,
+            "-m",
+            "bench.lanes.raw_rq_worker",
+            self._url,
+            queue.name,
+            kind,
+            "burst",
+        )
         done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - our own module
         seconds, cpu = map(float, done.stdout.split())
         return Drained(jobs / seconds, cpu / jobs)
@@ -151,13 +162,13 @@ class RqLane:
         }
         for kind, queue in queues.items():
             begin[kind] = lambda number, queue=queue: queue.enqueue(
-                "bench.raw_rq_worker.began", number
+                "bench.lanes.raw_rq_worker.began", number
             )
         times: dict[str, list[float]] = {name: [] for name in begin}
         with ExitStack() as stack:
             stack.enter_context(self._worker(0))
             for kind, queue in queues.items():
-                words = ("-m", "bench.raw_rq_worker", self._url, queue.name, kind)
+                words = ("-m", "bench.lanes.raw_rq_worker", self._url, queue.name, kind)
                 log = self._folder / f"{kind}.log"
                 stack.enter_context(Process(sys.executable, *words, log=log, cwd=ROOT))
             wait_until(self._app.ledger.live_workers, PATIENCE, "a live worker")
@@ -318,7 +329,7 @@ def lane(ledger: str, stack: ExitStack) -> RqLane:
             "FAILSOFT_LEDGER_URL": url,
             "FAILSOFT_ENGINES": "rq",
             "FAILSOFT_REDIS_URL": valkey.url,
-            "FAILSOFT_JOBS": "bench.rq_lane",
+            "FAILSOFT_JOBS": "bench.lanes.rq_lane",
             "FAILSOFT_PRUNE": "off",
             "PYTHONPATH": str(ROOT),
             STARTS: str(folder / "starts"),

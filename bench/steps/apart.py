@@ -1,6 +1,6 @@
 """A contender in a process of its own, with no other threads.
 
-    python -m bench.contender_process MODULE URL
+    python -m bench.steps.apart MODULE URL
 
 Runs one job of the module's for each line that it reads, and writes the seconds that it took.
 """
@@ -17,7 +17,7 @@ class Apart:
     def __init__(self, module: str, url: str) -> None:
         """Start it, and wait until it is ready."""
         self._process = subprocess.Popen(  # noqa: S603 - our own modules
-            (sys.executable, "-m", "bench.contender_process", module, url),
+            (sys.executable, "-m", "bench.steps.apart", module, url),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

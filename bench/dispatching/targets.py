@@ -1,6 +1,6 @@
 """Whether a dispatch reaches its targets: each row with its target, figure, spread and verdict.
 
-    PYTHONPATH=. python bench/dispatch_targets.py [--ledger postgresql] [--count 500]
+    PYTHONPATH=. python bench/dispatching/targets.py [--ledger postgresql] [--count 500]
 
 Every row is measured beside its floor in the same run, call by call in turn.
 """
@@ -23,8 +23,7 @@ from redis import Redis
 from rq import Queue
 from rq.scripts import UNIQUE_ENQUEUE_SCRIPT
 
-from bench.bars import at_least, at_most
-from bench.dispatch import (
+from bench.dispatching.calls import (
     ledger_url,
     made,
     our_dispatcher,
@@ -34,6 +33,7 @@ from bench.dispatch import (
     raw_rq,
     raw_rq_many,
 )
+from bench.report.bars import at_least, at_most
 from failsoft.dispatcher import Dispatcher
 from failsoft.queue.embedded_valkey import EmbeddedValkey
 from tests.servers.rabbitmq import RabbitMQ

@@ -20,7 +20,7 @@ from failsoft.ledger.schema.tables import attempts
 from failsoft.worker.wiring import App
 from tests.servers.processes import Process, wait_until
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 QUEUE = declare_queue(QueueProfile("bench", slots=8))
 PATIENCE = 120
 #: The variable with the file that a long job waits for the end of.

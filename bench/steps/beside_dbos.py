@@ -32,9 +32,9 @@ from rich.progress import track
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
 
-from bench import dbos_steps, failsoft_steps
-from bench.contender_process import Apart
-from bench.failsoft_steps import STEPS
+from bench.steps import dbos_steps, failsoft_steps
+from bench.steps.apart import Apart
+from bench.steps.failsoft_steps import STEPS
 from failsoft.queue.embedded_valkey import EmbeddedValkey
 from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import wait_until
@@ -165,7 +165,7 @@ def queues(database: Engine, folder: Path, stack: ExitStack, *, count: int) -> d
         "FAILSOFT_LEDGER_URL": url,
         "REDIS_URL": valkey.url,
         "AMQP_URL": rabbitmq.url,
-        "FAILSOFT_JOBS": "bench.failsoft_steps",
+        "FAILSOFT_JOBS": "bench.steps.failsoft_steps",
     }
     ours = failsoft_steps.Workers(env, folder)
     stack.callback(ours.stop)

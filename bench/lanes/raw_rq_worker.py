@@ -1,6 +1,6 @@
 """A raw RQ worker in a process of its own, and the jobs that it runs.
 
-    python -m bench.raw_rq_worker URL QUEUE Worker|SimpleWorker [burst]
+    python -m bench.lanes.raw_rq_worker URL QUEUE Worker|SimpleWorker [burst]
 
 In a burst it writes the seconds from its first look at the queue to its last end, and those of CPU.
 """

@@ -9,7 +9,7 @@ from functools import partial
 
 from confluent_kafka import Consumer, Producer
 
-from bench.lanes import QUEUE, Payload, no_op
+from bench.lanes.lane import QUEUE, Payload, no_op
 from failsoft.job_engine.records.job import Claim, Conclusion, Ticket
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.job_engine.records.states import SUCCEED

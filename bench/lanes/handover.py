@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, TextClause, func, select, text
 
-from bench.lanes import PATIENCE, QUEUE, ROOT, Payload, no_op, succeeded, worker
+from bench.lanes.lane import PATIENCE, QUEUE, ROOT, Payload, no_op, succeeded, worker
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.ledger import Database
@@ -120,7 +120,7 @@ class Servers:
             "FAILSOFT_LEDGER_URL": url,
             "FAILSOFT_REDIS_URL": self.valkey.url,
             "FAILSOFT_AMQP_URL": rabbitmq.url,
-            "FAILSOFT_JOBS": "bench.lanes",
+            "FAILSOFT_JOBS": "bench.lanes.lane",
             "PYTHONPATH": str(ROOT),
         }
 

@@ -33,9 +33,9 @@ from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 
-from bench.console_screens import play, screens
-from bench.full_ledger import AT_ONCE, add_due, fill, vacuum
-from bench.growth import LEDGERS
+from bench.console.screens import play, screens
+from bench.ledger.full_ledger import AT_ONCE, add_due, fill, vacuum
+from bench.ledger.growth import LEDGERS
 from failsoft.job_engine.ports import cursor as cursors
 from failsoft.job_engine.ports.console import BulkAction, BulkState, NewBulk
 from failsoft.job_engine.ports.job_filter import JobFilter, as_json
@@ -45,7 +45,7 @@ from failsoft.ledger.database.timestamps import stored
 from failsoft.ledger.upgrade.run import upgrade
 from tests.servers.postgresql.postgres import Postgres
 
-EVIDENCE = Path(__file__).parent.parent / "docs" / "evidence" / "console.json"
+EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "console.json"
 PARTS = ("reads", "screens", "bulk")
 #: What is to be reached: milliseconds of a read or a screen, and of a transaction of a bulk; how
 #: many jobs a bulk cancels in a second.

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.row import Row
+from bench.report.row import Row
 
 #: What is shown of a system: a name's figure, its heading, and how it is written.
 COLUMNS: tuple[tuple[str, str], ...] = (

@@ -30,10 +30,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.bars import at_least, at_most
-from bench.dispatch import interleaved, ledger_url
-from bench.lane_floors import consumed, ledger_alone
-from bench.lanes import (
+from bench.dispatching.calls import interleaved, ledger_url
+from bench.dispatching.raw_producers import RAW_PRODUCERS, RawProducer, Site
+from bench.lanes.floors import consumed, ledger_alone
+from bench.lanes.lane import (
     DRAMATIQ,
     STAYS,
     TIMES_DRAMATIQ,
@@ -42,13 +42,13 @@ from bench.lanes import (
     no_op,
     waits_beside_a_long_job,
 )
-from bench.raw_producers import RAW_PRODUCERS, RawProducer, Site
+from bench.report.bars import at_least, at_most
 from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import App, build
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RQ = "rq"
 KINDS = ("dispatch", "many", "rq", "lane", "long", "floors")
 
@@ -138,7 +138,7 @@ def environment(
     return {
         "FAILSOFT_LEDGER_URL": ledger,
         "FAILSOFT_ENGINES": ",".join(producers),
-        "FAILSOFT_JOBS": "bench.lanes",
+        "FAILSOFT_JOBS": "bench.lanes.lane",
         "FAILSOFT_PRUNE": "off",
         "FAILSOFT_KAFKA_PARTITIONS": "1",
         "PYTHONPATH": str(ROOT),

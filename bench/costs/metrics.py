@@ -25,8 +25,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.bars import at_most
-from bench.failsoft_steps import STEPS, InProcess, Number, ten_steps
+from bench.report.bars import at_most
+from bench.steps.failsoft_steps import STEPS, InProcess, Number, ten_steps
 from failsoft.job_engine.measuring import Measures
 from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
