@@ -114,15 +114,19 @@ def _handler() -> logging.Handler:
 @contextmanager
 def bound_to(claim: Claim) -> Iterator[None]:
     """Add the claim's job to every line that is logged inside, whichever logger is used."""
-    with structlog.contextvars.bound_contextvars(
+    # `bound_contextvars` copies the context to find what it is to bind again: twice the time.
+    tokens = structlog.contextvars.bind_contextvars(
         job_id=claim.job_id,
         job=claim.name,
         attempt=claim.attempt,
         queue=claim.queue,
         engine=claim.engine,
         epoch=claim.epoch,
-    ):
+    )
+    try:
         yield
+    finally:
+        structlog.contextvars.reset_contextvars(**tokens)
 
 
 class _JsonFormatter(structlog.stdlib.ProcessorFormatter):
