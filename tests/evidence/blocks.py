@@ -23,6 +23,9 @@ PAGES = (ROOT / "README.md", ROOT / "docs/explain/performance.md")
 #: Within a line, or, where a line ends after the name, of whole lines.
 _BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->)(\n?)(.*?)(<!-- end of figures -->)", re.DOTALL)
 NOT_RUN = "*Not measured yet.*"
+#: The runs of `make bench-growth` that are kept.
+GROWTH = ("sqlite", "postgresql", "postgresql-10m")
+_DATABASES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 
 def filled(text: str) -> str:
@@ -73,18 +76,38 @@ def _targets() -> str:
 
 def _target(row: Row) -> list[str]:
     verdict = row.note if row.figure is None else {True: "met", False: "missed", None: ""}[row.met]
-    figure = "" if row.figure is None else f"{row.figure:g} {row.unit}".strip()
+    figure = "" if row.figure is None else _figure(row)
     spread = " to ".join(f"{each:g}" for each in row.spread)
     return [row.name, row.ledger, row.target, figure, spread, verdict]
+
+
+def _growth() -> str:
+    """Return what each size of a ledger was found to cost, a column each."""
+    runs = [one(f"bench/growth-{name}") for name in GROWTH]
+    if not all(runs):
+        return NOT_RUN
+    columns = [{_of_any_count(row["name"]): Row.of(row) for row in run["found"]} for run in runs]
+    heads = [f"{_DATABASES[run['ledger']]}, {run['rows']:,} jobs" for run in runs]
+    rows = [
+        [name, row.target, *(_figure(column[name]) for column in columns)]
+        for name, row in columns[0].items()
+    ]
+    return table(["what", "target", *heads], rows)
+
+
+def _of_any_count(name: str) -> str:
+    """Return the name of a row without how many jobs a run has pruned."""
+    return re.sub(r"\b\d{5,} jobs", "jobs", name)
+
+
+def _figure(row: Row) -> str:
+    return f"{row.figure:,g} {row.unit}".strip()
 
 
 def _steps() -> str:
     """Return one sentence of the steps beside DBOS, as the run on the disk found them."""
     runs: Mapping[str, Figures] = {each["ledger"]: each for each in one("bench/steps-disk")}
-    told = [
-        _of_ledger(name, runs[key])
-        for key, name in (("postgresql", "PostgreSQL"), ("sqlite", "SQLite"))
-    ]
+    told = [_of_ledger(name, runs[key]) for key, name in _DATABASES.items()]
     return f"a job of ten steps, each step committed, takes {' and '.join(told)}"
 
 
@@ -113,5 +136,6 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "durability": _durability,
     "floors": _floors,
     "targets": _targets,
+    "growth": _growth,
     "steps": _steps,
 }

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-#: How long a transaction should take, in seconds; one that is three times as slow is short still.
-AIM = 0.015
+#: How long a transaction should take, in seconds; one that is five times as slow is short still.
+AIM = 0.01
 #: What it begins with, as long as nothing is known, and what it never goes below.
 FIRST, LEAST = 100, 50
 #: By how much the next one is larger at most, and smaller.
