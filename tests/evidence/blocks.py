@@ -104,6 +104,21 @@ def _figure(row: Row) -> str:
     return f"{row.figure:,g} {row.unit}".strip()
 
 
+def _handover() -> str:
+    """Return what it took to hand over what waited at a dead engine, a row for each ledger."""
+    runs = [one(f"bench/handover-{ledger}") for ledger in _DATABASES]
+    if not all(runs):
+        return NOT_RUN
+    head = ["ledger", "s", "CPU of the ledger, s", "other dispatches meanwhile, p50 ms", "p99"]
+    rows = []
+    for run in runs:
+        (row,) = run["found"]
+        others = row["other_dispatches"]["meanwhile"]
+        measured = (row["figure"], row["cpu_s"], others["p50_ms"], others["p99_ms"])
+        rows.append([_DATABASES[run["ledger"]], *(f"{each:.3g}" for each in measured)])
+    return table(head, rows)
+
+
 def _steps() -> str:
     """Return one sentence of the steps beside DBOS, as the run on the disk found them."""
     runs: Mapping[str, Figures] = {each["ledger"]: each for each in one("bench/steps-disk")}
@@ -137,5 +152,6 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "floors": _floors,
     "targets": _targets,
     "growth": _growth,
+    "handover": _handover,
     "steps": _steps,
 }
