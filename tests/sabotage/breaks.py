@@ -80,7 +80,7 @@ BREAKS = (
         "an offer that is repeated keeps its epoch",
         f"{_LEDGER}/transitions/statements.py",
         'changes |= {"epoch": jobs.c.epoch + 1, "run_at": None, "taken_until": None}',
-        'changes |= {"run_at": None, "taken_until": None}',
+        'changes |= {"epoch": jobs.c.epoch + 0, "run_at": None, "taken_until": None}',
         CONTRACT,
     ),
     Break(
