@@ -46,13 +46,7 @@ class Servers:
     @cached_property
     def postgresql(self) -> Postgres:
         """A PostgreSQL that waits for the disk at each commit."""
-        # A folder of its own: under root PostgreSQL runs as another user, who cannot enter the
-        # other one.
-        apart = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        server = Postgres(Path(self._stack.enter_context(apart)))
-        server.start()
-        self._stack.callback(server.stop)
-        return server
+        return started_postgresql(self._stack)
 
     def database(self, kind: str) -> str:
         """Return the URL of a fresh database, on `sqlite` or `postgresql`."""
@@ -70,6 +64,29 @@ class Servers:
         folder = self._folder / name
         folder.mkdir(parents=True)
         return folder
+
+
+def started_postgresql(stack: ExitStack) -> Postgres:
+    """Return a PostgreSQL that runs until the stack ends."""
+    # A folder of its own: under root it runs as another user, who cannot enter one of the run's.
+    apart = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    server = Postgres(Path(stack.enter_context(apart)))
+    server.start()
+    stack.callback(server.stop)
+    return server
+
+
+def database_url(kind: str, folder: Path, stack: ExitStack) -> str:
+    """Return the URL of a fresh database, for a program that needs one.
+
+    Args:
+        kind: `sqlite` or `postgresql`, which is started.
+        folder: Where the file of a SQLite database is.
+        stack: What ends PostgreSQL.
+    """
+    if kind == "sqlite":
+        return f"sqlite:///{folder}/ledger.db"
+    return started_postgresql(stack).create_database("bench")
 
 
 def _pid(server: EmbeddedValkey | RabbitMQ | Postgres) -> int:

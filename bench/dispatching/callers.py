@@ -30,7 +30,6 @@ from rq import Queue
 from bench.dispatching.calls import (
     Payload,
     bench_job,
-    ledger_url,
     made,
     our_dispatcher,
     ours,
@@ -39,6 +38,7 @@ from bench.dispatching.calls import (
 from bench.programs import LEDGERS
 from bench.report.row import Row, at_least, plain
 from bench.report.table import print_all, wide_console
+from bench.servers import database_url
 from failsoft.dispatcher import Dispatcher
 from failsoft.queue.embedded_valkey import EmbeddedValkey
 
@@ -207,7 +207,7 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         valkey = stack.enter_context(EmbeddedValkey(made(folder / "valkey")))
-        servers = Servers(ledger_url(arguments.ledger, folder, stack), valkey.url)
+        servers = Servers(database_url(arguments.ledger, folder, stack), valkey.url)
         all_rows = rows(servers, arguments.ledger, arguments.count, arguments.rounds)
         total = len(THREADS) + len(COROUTINES) + len(PROCESSES)
         console = wide_console(stderr=True)

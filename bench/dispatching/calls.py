@@ -28,6 +28,7 @@ from rich.progress import track
 from rich.table import Table
 from rq import Queue
 
+from bench.servers import database_url
 from failsoft.dispatcher import Dispatcher
 from failsoft.job_engine import JobContext, job
 from failsoft.ledger import Database
@@ -35,7 +36,6 @@ from failsoft.ledger.upgrade.run import upgrade
 from failsoft.queue.embedded_valkey import EmbeddedValkey
 from failsoft.worker.configuration.settings import load_settings
 from failsoft.worker.wiring import build
-from tests.servers.postgresql.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 
 
@@ -113,7 +113,7 @@ def run(
     rabbitmq = RabbitMQ(made(folder / "rabbitmq"))
     rabbitmq.start()
     stack.callback(rabbitmq.stop)
-    url = ledger_url(arguments.ledger, folder, stack)
+    url = database_url(arguments.ledger, folder, stack)
     dispatcher = our_dispatcher(url, valkey.url, rabbitmq.url)
     stack.callback(dispatcher.close)
     queue = Queue("raw", connection=Redis.from_url(valkey.url))
@@ -138,18 +138,6 @@ def made(folder: Path) -> Path:
     """Return a folder, made."""
     folder.mkdir()
     return folder
-
-
-def ledger_url(kind: str, folder: Path, stack: ExitStack) -> str:
-    """Return the URL of a fresh ledger's database."""
-    if kind == "sqlite":
-        return f"sqlite:///{folder}/ledger.db"
-    # A folder of its own: PostgreSQL runs as another user under root, who cannot enter that one.
-    apart = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-    postgres = Postgres(Path(apart))
-    postgres.start()
-    stack.callback(postgres.stop)
-    return postgres.create_database("bench")
 
 
 def our_dispatcher(ledger: str, redis_url: str, amqp_url: str) -> Dispatcher:

@@ -10,7 +10,6 @@ import json
 import sqlite3
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -23,8 +22,8 @@ from redis import Redis
 from rq import Queue
 from rq.scripts import UNIQUE_ENQUEUE_SCRIPT
 
+from bench.dispatching.callers import of_threads
 from bench.dispatching.calls import (
-    ledger_url,
     made,
     our_dispatcher,
     ours,
@@ -34,6 +33,7 @@ from bench.dispatching.calls import (
     raw_rq_many,
 )
 from bench.report.bars import at_least, at_most
+from bench.servers import database_url
 from failsoft.dispatcher import Dispatcher
 from failsoft.queue.embedded_valkey import EmbeddedValkey
 from tests.servers.rabbitmq import RabbitMQ
@@ -138,23 +138,8 @@ def latency(calls: dict[str, Call], kind: str, count: int) -> Iterator[Row]:
 
 def threads(dispatch: Call, raw: Call, count: int) -> Row:
     """Return how many jobs eight threads dispatch, beside eight that enqueue."""
-
-    def rate(call: Call) -> float:
-        each = count // THREADS
-
-        def work() -> None:
-            for number in range(each):
-                call(number)
-
-        workers = [threading.Thread(target=work) for _ in range(THREADS)]
-        began = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        return each * THREADS / (time.perf_counter() - began)
-
-    ratios = [1 / (rate(raw) / rate(dispatch)) for _ in range(3)]
+    pairs = [[of_threads(each, THREADS, count) for each in (raw, dispatch)] for _ in range(3)]
+    ratios = [dispatched / enqueued for enqueued, dispatched in pairs]
     figure = statistics.median(ratios)
     return row(
         f"{THREADS} threads, dispatches / enqueues", at_least("x", 1, figure), figure, ratios
@@ -207,7 +192,7 @@ def rows(kind: str, count: int, many: int) -> Iterator[Row]:
         rabbitmq = RabbitMQ(made(folder / "rabbitmq"))
         rabbitmq.start()
         stack.callback(rabbitmq.stop)
-        url = ledger_url(kind, folder, stack)
+        url = database_url(kind, folder, stack)
         new = partial(our_dispatcher, url, valkey.url, rabbitmq.url)
         dispatcher = new()
         stack.callback(dispatcher.close)

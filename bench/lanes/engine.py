@@ -30,7 +30,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.dispatching.calls import interleaved, ledger_url
+from bench.dispatching.calls import interleaved
 from bench.dispatching.raw_producers import RAW_PRODUCERS, RawProducer, Site
 from bench.lanes.floors import consumed, ledger_alone
 from bench.lanes.lane import (
@@ -43,6 +43,7 @@ from bench.lanes.lane import (
     waits_beside_a_long_job,
 )
 from bench.report.bars import at_least, at_most
+from bench.servers import database_url
 from failsoft.ledger import Database
 from failsoft.ledger.upgrade.run import upgrade
 from failsoft.worker.configuration.settings import load_settings
@@ -108,7 +109,7 @@ def run(
 ) -> Iterator[dict[str, Any]]:
     """Start the servers that are needed, and measure."""
     engine, wanted = arguments.engine, arguments.only or KINDS
-    url = ledger_url(arguments.ledger, folder, stack)
+    url = database_url(arguments.ledger, folder, stack)
     with closing(Database(url)) as database:
         upgrade(database)
     others = [each for each, kind in ((RQ, "rq"), (DRAMATIQ, "lane")) if kind in wanted]

@@ -34,6 +34,7 @@ from rich.table import Table
 from sqlalchemy import Connection, TextClause, func, select, text
 
 from bench.lanes.lane import PATIENCE, QUEUE, ROOT, Payload, no_op, succeeded, worker
+from bench.servers import started_postgresql
 from failsoft.job_engine.records.job import WorkerRecord
 from failsoft.job_engine.records.new_job import NewJob, OfferPlan
 from failsoft.ledger import Database
@@ -109,11 +110,7 @@ class Servers:
         stack.callback(rabbitmq.stop)
         url = f"sqlite:///{folder}/ledger.db"
         if ledger == "postgresql":
-            # A folder of its own: it may run as another user, who cannot enter that one.
-            apart = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-            self.postgres = Postgres(Path(apart))
-            self.postgres.start()
-            stack.callback(self.postgres.stop)
+            self.postgres = started_postgresql(stack)
             url = self.postgres.create_database("bench")
         upgrade(Database(url))
         os.environ |= {

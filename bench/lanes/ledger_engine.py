@@ -30,6 +30,7 @@ from rich.table import Table
 
 from bench.lanes.lane import PATIENCE, QUEUE, ROOT, Payload, lanes, worker
 from bench.report.bars import at_least, at_most
+from bench.servers import started_postgresql
 from failsoft.dispatcher.plugins.plugin import EngineSite, WorkerPost
 from failsoft.engines.ledger.adapter import LedgerSettings
 from failsoft.engines.ledger.worker import LedgerWorker
@@ -218,11 +219,7 @@ def ledger_url(kind: str, folder: Path, stack: ExitStack) -> tuple[str, Postgres
     """Return the URL of a fresh ledger's database, and its server."""
     if kind == "sqlite":
         return f"sqlite:///{folder}/ledger.db", None
-    # A folder of its own: PostgreSQL runs as another user under root, who cannot enter that one.
-    apart = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-    postgres = Postgres(Path(apart))
-    postgres.start()
-    stack.callback(postgres.stop)
+    postgres = started_postgresql(stack)
     return postgres.create_database("bench"), postgres
 
 

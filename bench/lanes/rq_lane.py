@@ -30,10 +30,11 @@ from rich.table import Table
 from rq import Queue
 from sqlalchemy import func, select
 
-from bench.dispatching.calls import ledger_url, made
+from bench.dispatching.calls import made
 from bench.lanes import raw_rq_worker
 from bench.lanes.raw_rq_worker import STARTS
 from bench.report.row import Row, at_least, at_most
+from bench.servers import database_url
 from failsoft.job_engine import JobContext, JobState, job
 from failsoft.job_engine.definitions.definition import JobDefinition
 from failsoft.ledger import Database
@@ -321,7 +322,7 @@ def lane(ledger: str, stack: ExitStack) -> RqLane:
     """Start the servers; return the lane on them, which ends with the stack."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     valkey = stack.enter_context(EmbeddedValkey(made(folder / "valkey")))
-    url = ledger_url(ledger, folder, stack)
+    url = database_url(ledger, folder, stack)
     with closing(Database(url)) as database:
         upgrade(database)
     os.environ.update(

@@ -32,11 +32,11 @@ from rich.progress import track
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
 
+from bench.servers import database_url
 from bench.steps import dbos_steps, failsoft_steps
 from bench.steps.apart import Apart
 from bench.steps.failsoft_steps import STEPS
 from failsoft.queue.embedded_valkey import EmbeddedValkey
-from tests.servers.postgresql.postgres import Postgres
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq import RabbitMQ
 
@@ -253,18 +253,6 @@ def as_table(found: Mapping[str, Any]) -> Table:
             figures: Sequence[str] = (f"{rate['p50_ms']:.1f}", f"{rate['steps_per_second']:,}")
             table.add_row(way, rate["who"], *figures, times)
     return table
-
-
-def database_url(ledger: str, folder: Path, stack: ExitStack) -> str:
-    """Return the URL of a fresh database."""
-    if ledger == "sqlite":
-        return f"sqlite:///{folder}/ledger.db"
-    # A folder of its own: PostgreSQL runs as another user under root, who cannot enter that one.
-    apart = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-    postgres = Postgres(Path(apart))
-    postgres.start()
-    stack.callback(postgres.stop)
-    return postgres.create_database("bench")
 
 
 if __name__ == "__main__":
