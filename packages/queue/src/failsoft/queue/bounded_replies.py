@@ -90,12 +90,15 @@ class _BoundedBuffer(SocketBuffer):
         """
         if self.unread_bytes():
             return None
-        data = self._sock.recv(self.socket_read_size)
+        # As a parser reads them; both are None only after the connection was closed.
+        socket: Any = self._sock
+        buffer: Any = self._buffer
+        data = socket.recv(self.socket_read_size)
         if (number := _LONE_NUMBER.fullmatch(data)) is not None:
             return int(number[1])
-        place = self._buffer.tell()
-        self._buffer.write(data)
-        self._buffer.seek(place)
+        place = buffer.tell()
+        buffer.write(data)
+        buffer.seek(place)
         return None
 
     def _count(self, length: int) -> None:
