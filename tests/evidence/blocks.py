@@ -76,9 +76,8 @@ def _targets() -> str:
 
 def _target(row: Row) -> list[str]:
     verdict = row.note if row.figure is None else {True: "met", False: "missed", None: ""}[row.met]
-    figure = "" if row.figure is None else _figure(row)
     spread = " to ".join(f"{each:g}" for each in row.spread)
-    return [row.name, row.ledger, row.target, figure, spread, verdict]
+    return [row.name, row.ledger, row.target, _figure(row), spread, verdict]
 
 
 def _growth() -> str:
@@ -89,7 +88,7 @@ def _growth() -> str:
     columns = [{_of_any_count(row["name"]): Row.of(row) for row in run["found"]} for run in runs]
     heads = [f"{_DATABASES[run['ledger']]}, {run['rows']:,} jobs" for run in runs]
     rows = [
-        [name, row.target, *(_figure(column[name]) for column in columns)]
+        [name, row.target, *(_figure(column.get(name)) for column in columns)]
         for name, row in columns[0].items()
     ]
     return table(["what", "target", *heads], rows)
@@ -100,8 +99,8 @@ def _of_any_count(name: str) -> str:
     return re.sub(r"\b\d{5,} jobs", "jobs", name)
 
 
-def _figure(row: Row) -> str:
-    return f"{row.figure:,g} {row.unit}".strip()
+def _figure(row: Row | None) -> str:
+    return "" if row is None or row.figure is None else f"{row.figure:,g} {row.unit}".strip()
 
 
 def _handover() -> str:

@@ -131,7 +131,7 @@ class SafeJob(Job):
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
         """Read the few fields that are ours; the rest is as if it had not been sent."""
         fields = {name: raw_data[name] for name in _OURS if name in raw_data}
-        # Packed anew: what is left of a text that was packed twice is not unpacked unbounded.
+        # Packed anew: RQ unpacks without a bound what was packed twice.
         super().restore(fields | {b"data": packed(_bounded(raw_data.get(b"data")))})
         self.timeout: float | None = -1
         self.result_ttl: int | None = 0
