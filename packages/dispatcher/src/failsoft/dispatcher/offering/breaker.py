@@ -72,7 +72,7 @@ class Breaker:
     @property
     def is_closed(self) -> bool:
         """Whether the engine gets every offer."""
-        return self._opened_at is None and (self._closed_at is None or self._share() >= 1)
+        return not self.is_open and self._share() >= 1
 
     @property
     def open_for(self) -> timedelta:
@@ -91,7 +91,7 @@ class Breaker:
         """`closed`, `open` or `ramping`, for output."""
         if self.is_open:
             return "open"
-        return "ramping" if self._share() < 1 else "closed"
+        return "closed" if self.is_closed else "ramping"
 
     def admits(self) -> bool:
         """Decide about one offer; while ramping, by chance."""

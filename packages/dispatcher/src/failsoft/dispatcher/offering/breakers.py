@@ -54,11 +54,6 @@ class Breakers:
         """Return the breaker of an engine as a whole."""
         return self._engines[engine]
 
-    def is_closed(self, engine: str) -> bool:
-        """Return whether an engine gets every offer, of every queue."""
-        lanes = (lane for (name, _), (lane, _) in self._lanes.items() if name == engine)
-        return all(each.is_closed for each in (self._engines[engine], *lanes))
-
     @property
     def are_closed(self) -> bool:
         """Whether every engine gets every offer, of every queue."""

@@ -98,10 +98,6 @@ class EngineSet:
         """Return the breaker of an engine as a whole."""
         return self._breakers.of(engine)
 
-    def is_closed(self, engine: str) -> bool:
-        """Return whether an engine gets every offer, of every queue."""
-        return self._breakers.is_closed(engine)
-
     @property
     def are_closed(self) -> bool:
         """Whether every engine gets every offer, of every queue."""

@@ -174,8 +174,10 @@ class Router:
 
         No rule shares them by their ids, and no engine gets its share by chance.
         """
-        closed = all(self._engines.is_closed(name) for name in self._preference)
-        return closed and not self._live.now().rules
+        return self._is_steady(self._live.now())
+
+    def _is_steady(self, seen: Seen) -> bool:
+        return not seen.rules and self._engines.are_closed
 
     def is_paused(self, name: str, queue: str) -> bool:
         """Return whether a job of that name and queue is paused, and gets no offer."""
@@ -222,7 +224,7 @@ class Router:
             avoid: The engine that just lost the job: tried last.
         """
         seen = self._live.now()
-        if seen.rules or epoch != 1 or avoid is not None or not self._engines.are_closed:
+        if epoch != 1 or avoid is not None or not self._is_steady(seen):
             return self._route(job, epoch, avoid, seen)
         # Nothing of the job but its queue and its engines decides then.
         kept = self._undisturbed
