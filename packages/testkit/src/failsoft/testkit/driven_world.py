@@ -149,7 +149,7 @@ class DrivenWorld(ABC, Generic[T]):
 
     def _stride(self, jobs: Sequence[JobRecord], *, calm: bool) -> timedelta:
         """Return how much time may pass until the next look is due."""
-        if all(map(self._engines.is_closed, self.engines)):
+        if self._engines.are_closed:
             idle = self._idle_for(jobs)
             if idle is not None:
                 return max(idle, LOOK)
